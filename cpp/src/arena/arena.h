@@ -1,0 +1,48 @@
+// The arena: one reserved range for all blocks up to 256 KiB, and the dense tables beside it that
+// answer "what starts at this address" with one load.
+//
+// Written once at boot under the boot lock, then constant; the tables are written by whoever holds
+// the lock of the page heap or of the span's shard. Any thread reads them: a pointer that it
+// was handed was published by the program, and the tag was written before the block was handed out.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/compiler.h"
+#include "geometry/constants.h"
+#include "geometry/size_classes.h"
+
+namespace hz3 {
+
+struct Span;     // span/span.h
+struct Segment;  // arena/segment.h
+
+struct Arena {
+  std::uintptr_t base = 0;
+  std::size_t bytes = 0;  // 0 until booted: every pointer is then outside
+  Code* tags = nullptr;   // per page: code of the span, kNoCode for free pages
+  Span** spans = nullptr;       // per page: descriptor of the span
+  Segment* segments = nullptr;  // per segment
+  std::size_t table_bytes = 0;
+
+  HZ3_ALWAYS_INLINE bool contains(const void* pointer) const {
+    return reinterpret_cast<std::uintptr_t>(pointer) - base < bytes;
+  }
+  HZ3_ALWAYS_INLINE std::size_t page_of(const void* pointer) const {
+    return (reinterpret_cast<std::uintptr_t>(pointer) - base) >> kPageShift;
+  }
+  void* address_of_page(std::size_t page) const {
+    return reinterpret_cast<void*>(base + (page << kPageShift));
+  }
+  unsigned segment_count() const { return static_cast<unsigned>(bytes >> kSegmentShift); }
+};
+
+extern Arena arena;
+
+// Reserves the arena and its tables; smaller ones when the process may not have so much address
+// space. False when not even the smallest can be had. Called once, under the boot lock.
+bool boot_arena(std::size_t wanted_bytes);
+
+}  // namespace hz3

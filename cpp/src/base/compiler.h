@@ -1,0 +1,27 @@
+// Attributes and hints that depend on the compiler.
+//
+// The one file outside os/ and entry/ that may test for a compiler or a CPU.
+#pragma once
+
+#define HZ3_LIKELY(condition) __builtin_expect(!!(condition), 1)
+#define HZ3_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+#define HZ3_ALWAYS_INLINE inline __attribute__((always_inline))
+#define HZ3_NOINLINE __attribute__((noinline))
+#define HZ3_COLD __attribute__((noinline, cold))
+
+// Static TLS without a call: the library is preloaded or takes at most 16 bytes
+// from the surplus that the loader keeps for libraries opened later.
+#define HZ3_TLS __attribute__((tls_model("initial-exec"))) thread_local
+
+namespace hz3 {
+
+// Tells the core that this is a waiting loop.
+HZ3_ALWAYS_INLINE void cpu_relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+}  // namespace hz3

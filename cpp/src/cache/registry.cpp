@@ -1,0 +1,163 @@
+// Which thread caches exist: the pool of unused ones, the list of used ones, the arrays of bins.
+// Any thread, own lock; taken before metadata's, never together with a shard's.
+#include "arena/metadata.h"
+#include "base/bits.h"
+#include "base/futex_lock.h"
+#include "cache/thread_cache.h"
+#include "span/shard.h"
+
+namespace hz3 {
+namespace {
+
+constinit FutexLock lock;
+constinit ThreadCache* used = nullptr;
+constinit ThreadCache* unused = nullptr;
+constinit std::uint64_t used_count = 0;
+
+struct FullArray {
+  void* slots[kFullSlots + 1];
+};
+
+// Bins of the empty cache: malloc finds nullptr below top, free finds top == end.
+constexpr void* const kNothing[2] = {nullptr, nullptr};
+
+constexpr HitPath make_empty_cache() {
+  HitPath cache = {};
+  for (Bin& bin : cache.bins) {
+    bin.top = const_cast<void**>(&kNothing[1]);
+    bin.end = const_cast<void**>(&kNothing[1]);
+  }
+  return cache;
+}
+
+}  // namespace
+
+constinit const HitPath empty_cache = make_empty_cache();
+
+constinit HZ3_TLS HitPath* current_cache = const_cast<HitPath*>(&empty_cache);
+
+void ThreadCache::boot(unsigned shard) {
+  user = {shard, &counters};
+  events = 0;
+  clock_countdown = 0;
+  for (unsigned index = 0; index < kCodeCount; ++index) {
+    bins[index] = empty_cache.bins[0];
+    states[index] = {bins[index].top, bins[index].top, 0, 0, false};
+  }
+  for (unsigned class_index = 0; class_index < kClassCount; ++class_index) {
+    const Code code = code_of(class_index, shard);
+    void** slots = compact[class_index];
+    slots[0] = nullptr;
+    bins[code] = {slots + 1, slots + 1 + kCompactSlots};
+    states[code] = {slots + 1, slots + 1, kCompactSlots, kCompactSlots, false};
+  }
+  size_codes[0] = code_of(0, shard);
+  for (std::size_t i = 1; i < sizeof size_codes; ++i) {
+    size_codes[i] = code_of(class_of_size(i << kMinBlockShift), shard);
+  }
+}
+
+bool ThreadCache::grow_array(Code code) {
+  BinState& state = states[code];
+  if (state.room == kFullSlots) return true;
+  auto* array = static_cast<FullArray*>(metadata_allocate(sizeof(FullArray)));
+  if (array == nullptr) return false;
+  const unsigned have = count(code);
+  array->slots[0] = nullptr;
+  for (unsigned i = 0; i < have; ++i) array->slots[1 + i] = state.floor[i];
+  state.floor = &array->slots[1];
+  state.seen_top = nullptr;
+  state.room = kFullSlots;
+  bins[code] = {state.floor + have, state.floor + state.capacity};
+  return true;
+}
+
+ThreadCache* acquire_thread_cache() {
+  ThreadCache* cache = nullptr;
+  {
+    const LockGuard guard(lock);
+    cache = unused;
+    if (cache != nullptr) unused = cache->next;
+  }
+  if (cache == nullptr) {
+    cache = static_cast<ThreadCache*>(metadata_allocate(sizeof(ThreadCache)));
+    if (cache == nullptr) return nullptr;
+    cache->boot(acquire_shard());  // metadata is zeroed, which is what the other members start with
+  } else {
+    // Its bins keep their arrays, and after a fork their blocks: the shard stays as well.
+    shards[cache->user.shard].threads.fetch_add(1, std::memory_order_relaxed);
+  }
+  cache->counters.add(Counter::kThreadsStarted);
+  const LockGuard guard(lock);
+  cache->previous = nullptr;
+  cache->next = used;
+  if (used != nullptr) used->previous = cache;
+  used = cache;
+  cache->in_use = true;
+  ++used_count;
+  return cache;
+}
+
+void release_thread_cache(ThreadCache* cache) {
+  cache->flush_all();
+  release_shard(cache->user.shard);
+  const LockGuard guard(lock);
+  if (cache->next != nullptr) cache->next->previous = cache->previous;
+  if (cache->previous != nullptr) {
+    cache->previous->next = cache->next;
+  } else {
+    used = cache->next;
+  }
+  cache->in_use = false;
+  cache->next = unused;
+  unused = cache;
+  --used_count;
+}
+
+CacheFigures thread_cache_figures() {
+  const LockGuard guard(lock);
+  CacheFigures figures = {used_count, 0};
+  for (const ThreadCache* cache = used; cache != nullptr; cache = cache->next) {
+    figures.cached_bytes += cache->cached_bytes.load(std::memory_order_relaxed);
+  }
+  return figures;
+}
+
+void add_thread_counters(std::uint64_t* totals, std::size_t count) {
+  const LockGuard guard(lock);
+  for (const ThreadCache* list : {used, unused}) {
+    for (const ThreadCache* cache = list; cache != nullptr; cache = cache->next) {
+      cache->counters.add_to(totals, count);
+    }
+  }
+}
+
+void lock_thread_caches_for_fork() { lock.lock(); }
+
+void unlock_thread_caches_after_fork(bool in_child) {
+  if (!in_child) {
+    lock.unlock();
+    return;
+  }
+  lock.reset_after_fork();
+  ThreadCache* cache = used;
+  while (cache != nullptr) {
+    ThreadCache* next = cache->next;
+    if (static_cast<HitPath*>(cache) != current_cache) {
+      if (next != nullptr) next->previous = cache->previous;
+      if (cache->previous != nullptr) {
+        cache->previous->next = next;
+      } else {
+        used = next;
+      }
+      release_shard(cache->user.shard);
+      cache->in_use = false;
+      cache->next = unused;
+      unused = cache;
+      --used_count;
+    }
+    cache = next;
+  }
+}
+
+}  // namespace hz3

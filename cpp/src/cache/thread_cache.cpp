@@ -1,0 +1,137 @@
+// Refill, flush and bounds of the thread cache. Everything here is the slow path of its own thread.
+//
+// Bounds. A bin starts with room for 7 blocks and doubles at each miss or overflow, up to bin_blocks
+// and bin_bytes (at least 4 blocks). At a tick a bin that nobody used is halved and drops what is
+// above; below the starting size it drops everything.
+#include "cache/thread_cache.h"
+
+#include <cstring>
+
+#include "base/bits.h"
+#include "settings/knobs.h"
+
+namespace hz3 {
+namespace {
+
+constexpr unsigned kSmallestBound = 4;
+
+unsigned largest_bound(Code code) {
+  const std::size_t by_bytes =
+      knob_size(Knob::kBinBytes) / kClasses[class_of_code(code)].block_bytes;
+  const auto blocks = static_cast<unsigned>(knob(Knob::kBinBlocks));
+  return max_of(min_of<unsigned>(blocks, static_cast<unsigned>(by_bytes)), kSmallestBound);
+}
+
+}  // namespace
+
+void ThreadCache::set_bound(Code code, unsigned capacity) {
+  states[code].capacity = static_cast<std::uint16_t>(capacity);
+  bins[code].end = states[code].floor + capacity;
+}
+
+void ThreadCache::grow_bound(Code code) {
+  BinState& state = states[code];
+  const unsigned wanted = min_of(max_of(2u * state.capacity, kSmallestBound), largest_bound(code));
+  if (wanted > state.room && !grow_array(code)) return;
+  set_bound(code, wanted);
+}
+
+void ThreadCache::drop_oldest(Code code, unsigned dropped) {
+  BinState& state = states[code];
+  while (dropped != 0) {
+    const unsigned batch = min_of(dropped, Magazine::kSlots);
+    void* blocks[Magazine::kSlots];
+    std::memcpy(blocks, state.floor, batch * sizeof(void*));
+    const unsigned left = count(code) - batch;
+    std::memmove(state.floor, state.floor + batch, left * sizeof(void*));
+    bins[code].top = state.floor + left;
+    give_blocks(user, code, blocks, batch);
+    dropped -= batch;
+  }
+}
+
+void* ThreadCache::refill(Code code) {
+  BinState& state = states[code];
+  counters.add(Counter::kBinMiss);
+  state.busy = true;
+  grow_bound(code);
+  void* blocks[Magazine::kSlots];
+  const unsigned want = min_of((state.capacity + 1u) / 2, Magazine::kSlots);
+  unsigned taken = take_blocks(user, code, blocks, want);
+  if (taken == 0) return nullptr;
+  --taken;
+  if (taken > state.room && !grow_array(code)) {
+    return_blocks(user, class_of_code(code), blocks, taken - state.room);
+    std::memmove(blocks, blocks + taken - state.room, (state.room + 1u) * sizeof(void*));
+    taken = state.room;
+  }
+  std::memcpy(state.floor, blocks, taken * sizeof(void*));
+  bins[code].top = state.floor + taken;
+  return blocks[taken];
+}
+
+void ThreadCache::flush(Code code) {
+  BinState& state = states[code];
+  counters.add(Counter::kBinOverflow);
+  state.busy = true;
+  const unsigned before = state.capacity;
+  grow_bound(code);
+  const unsigned have = count(code);
+  if (have < state.capacity && state.capacity > before) return;
+  const unsigned half = max_of((have + 1) / 2, have - min_of<unsigned>(have, state.capacity / 2u));
+  // Whole batches: what is left over beyond them would travel in one of its own.
+  drop_oldest(code, half > Magazine::kSlots ? half - half % Magazine::kSlots : half);
+}
+
+void ThreadCache::tick() {
+  std::uint64_t cached = 0;
+  for (unsigned index = 1; index < kCodeCount; ++index) {
+    const auto code = static_cast<Code>(index);
+    BinState& state = states[code];
+    if (state.room == 0) continue;
+    const bool idle = !state.busy && bins[code].top == state.seen_top;
+    state.busy = false;
+    if (idle && (state.capacity > kSmallestBound || count(code) != 0)) {
+      const unsigned bound = state.capacity > kCompactSlots ? state.capacity / 2u : kSmallestBound;
+      const unsigned keep = state.capacity > kCompactSlots ? bound : 0;
+      counters.add(Counter::kDecayedBins);
+      set_bound(code, bound);
+      if (count(code) > keep) {
+        counters.add(Counter::kTrimmedBlocks, count(code) - keep);
+        drop_oldest(code, count(code) - keep);
+      }
+    } else if (state.capacity > largest_bound(code)) {
+      set_bound(code, largest_bound(code));
+    }
+    state.seen_top = bins[code].top;
+    cached += std::uint64_t{count(code)} * kClasses[class_of_code(code)].block_bytes;
+  }
+  cached_bytes.store(cached, std::memory_order_relaxed);
+  const std::uint64_t allowed = knob_size(Knob::kThreadCacheBytes);
+  if (cached <= allowed) return;
+  // Every bin gives the same share, so the mix that the program uses keeps its proportions.
+  for (unsigned index = 1; index < kCodeCount; ++index) {
+    const auto code = static_cast<Code>(index);
+    const unsigned have = states[code].room == 0 ? 0 : count(code);
+    const auto keep = static_cast<unsigned>(have * allowed / cached);
+    if (have != keep) drop_oldest(code, have - keep);
+  }
+}
+
+void ThreadCache::flush_all() {
+  for (unsigned index = 1; index < kCodeCount; ++index) {
+    const auto code = static_cast<Code>(index);
+    BinState& state = states[code];
+    if (state.room == 0) continue;
+    unsigned left = count(code);
+    bins[code].top = state.floor;
+    while (left != 0) {
+      const unsigned batch = min_of(left, Magazine::kSlots);
+      left -= batch;
+      return_blocks(user, class_of_code(code), state.floor + left, batch);
+    }
+  }
+  cached_bytes.store(0, std::memory_order_relaxed);
+}
+
+}  // namespace hz3

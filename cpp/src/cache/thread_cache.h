@@ -1,0 +1,106 @@
+// The thread cache: one bin per code, each an array of pointers to free blocks.
+//
+// Only its own thread touches a cache; others read the counters. A hit is: load the bin's top, load
+// the pointer below it, move top. No lock, no atomic, no counter, no initialisation test: a thread
+// without a cache points to one whose bins are all at once empty and full, so that it takes the
+// ordinary miss path.
+//
+// Nothing is written into a free block. A slot of value nullptr below the bottom of each array marks
+// the end for malloc; `end` marks it for free. The slot is stored before `top` moves, so a thread can
+// vanish at any instruction and leave at most one block per bin behind.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "base/compiler.h"
+#include "geometry/size_classes.h"
+#include "remote/route.h"
+#include "settings/counters.h"
+
+namespace hz3 {
+
+struct Bin {
+  void** top;  // one past the newest block
+  void** end;  // where free stops; may lie below top after the bound was lowered
+};
+
+// What the hit path touches, and all that the empty cache consists of.
+struct HitPath {
+  Bin bins[kCodeCount];
+  Code size_codes[(kMaxTableBytes >> kMinBlockShift) + 1];  // by (size + 15) / 16
+};
+
+inline constexpr unsigned kCompactSlots = 7;
+inline constexpr unsigned kFullSlots = 127;
+
+// Called with the slow events of a bin; see bounds in thread_cache.cpp.
+struct BinState {
+  void** floor;             // first slot; floor[-1] is nullptr
+  void** seen_top;          // top at the last tick: unchanged means idle
+  std::uint16_t capacity;   // present bound: floor + capacity == end
+  std::uint16_t room;       // slots of the array
+  bool busy;                // had a slow event since the last tick
+};
+
+struct ThreadCache : HitPath {
+  BinState states[kCodeCount];
+  RouteUser user;
+  std::uint32_t events = 0;       // slow events since the last tick
+  std::uint32_t clock_countdown = 0;  // slow events until the clock is read
+  std::uint64_t ticked_ns = 0;        // time of the last tick by the clock
+  ThreadCache* next = nullptr;    // in the registry, or among the unused
+  ThreadCache* previous = nullptr;
+  bool in_use = false;
+  std::atomic<std::uint64_t> cached_bytes{0};  // as of the last tick
+  CounterBlock counters;
+  void* compact[1 + kClassCount + kTinyClasses][kCompactSlots + 1];
+
+  // Takes blocks for a bin that is empty; the best one is returned and not in the bin any more.
+  // nullptr when there is no memory.
+  void* refill(Code code);
+
+  // Makes room in a full bin.
+  void flush(Code code);
+
+  // Adapts the bounds to what happened since the last tick and lets idle blocks go.
+  void tick();
+
+  // Gives every block back.
+  void flush_all();
+
+ private:
+  friend ThreadCache* acquire_thread_cache();
+  void boot(unsigned shard);
+  bool grow_array(Code code);
+  void grow_bound(Code code);
+  void set_bound(Code code, unsigned capacity);
+  void drop_oldest(Code code, unsigned count);
+  unsigned count(Code code) const {
+    return static_cast<unsigned>(bins[code].top - states[code].floor);
+  }
+};
+
+extern const HitPath empty_cache;
+
+// The calling thread's cache; &empty_cache when it has none.
+extern HZ3_TLS HitPath* current_cache;
+
+// A cache out of the pool or a new one, put into the registry; nullptr when there is no memory.
+ThreadCache* acquire_thread_cache();
+// Flushes it and puts it back into the pool.
+void release_thread_cache(ThreadCache* cache);
+
+struct CacheFigures {
+  std::uint64_t threads;
+  std::uint64_t cached_bytes;
+};
+CacheFigures thread_cache_figures();
+void add_thread_counters(std::uint64_t* totals, std::size_t count);
+
+void lock_thread_caches_for_fork();
+// In the child, caches of threads that do not exist there any more go back to the pool with their
+// blocks, for the next threads.
+void unlock_thread_caches_after_fork(bool in_child);
+
+}  // namespace hz3

@@ -1,0 +1,203 @@
+// The slow half of allocation: misses, overflows, large blocks, resizing.
+#include "entry/allocate.h"
+
+#include <cstring>
+
+#include "entry/thread_state.h"
+#include "large/large_heap.h"
+#include "policy/tick.h"
+#include "settings/knobs.h"
+#include "span/invalid_free.h"
+#include "span/span.h"
+
+namespace hz3 {
+namespace {
+
+void reclaim_for(ThreadCache* cache) {
+  if (cache != nullptr) {
+    reclaim(cache, cache->user);
+  } else {
+    const DirectUser direct;
+    reclaim(nullptr, direct.user());
+  }
+}
+
+void* failed() {
+  count_shared(Counter::kAllocFailed);
+  return nullptr;
+}
+
+// A thread without a cache takes one block and leaves the rest of the batch where it belongs.
+void* allocate_direct(unsigned class_index) {
+  if (!ensure_booted()) return nullptr;
+  const DirectUser direct;
+  void* blocks[Magazine::kSlots];
+  const Code code = code_of(class_index, direct.user().shard);
+  const unsigned taken = take_blocks(direct.user(), code, blocks, 1);
+  if (taken == 0) return nullptr;
+  if (taken > 1) return_blocks(direct.user(), class_index, blocks, taken - 1);
+  return blocks[taken - 1];
+}
+
+// The block may be in the bin after all: classes above the table's reach come here for hits, too.
+void* allocate_in_class(unsigned class_index) {
+  ThreadCache* cache = thread_cache();
+  if (cache == nullptr) {
+    void* block = allocate_direct(class_index);
+    if (block != nullptr) return block;
+    reclaim_for(nullptr);
+    block = allocate_direct(class_index);
+    return block != nullptr ? block : failed();
+  }
+  const Code code = code_of(class_index, cache->user.shard);
+  Bin& bin = cache->bins[code];
+  void* block = bin.top[-1];
+  if (block != nullptr) {
+    --bin.top;
+    return block;
+  }
+  on_slow_event(cache);
+  block = cache->refill(code);
+  if (HZ3_LIKELY(block != nullptr)) return block;
+  reclaim_for(cache);
+  block = cache->refill(code);
+  return block != nullptr ? block : failed();
+}
+
+void* allocate_large(std::size_t size, std::size_t alignment, bool* zeroed) {
+  if (size > kMaxRequestBytes || !ensure_booted()) return failed();
+  ThreadCache* cache = thread_cache();
+  if (cache != nullptr) on_slow_event(cache);
+  void* block = large_heap.allocate(size, alignment, zeroed);
+  if (block != nullptr) return block;
+  // Absurd sizes are refused without disturbing the caches.
+  if (size > arena.bytes) return failed();
+  reclaim_for(cache);
+  block = large_heap.allocate(size, alignment, zeroed);
+  return block != nullptr ? block : failed();
+}
+
+std::size_t block_bytes_of(Code code) { return kClasses[class_of_code(code)].block_bytes; }
+
+}  // namespace
+
+void* allocate_slow(std::size_t size) {
+  if (HZ3_LIKELY(size <= kMaxClassBytes)) {
+    return allocate_in_class(class_of_size(size == 0 ? 1 : size));
+  }
+  bool zeroed = false;
+  return allocate_large(size, 1, &zeroed);
+}
+
+void release_slow(void* block) {
+  if (block == nullptr) return;
+  if (!arena.contains(block)) {
+    if (!ensure_booted() || !large_heap.release(block)) {
+      report_invalid_free(InvalidFree::kForeign, block);
+    }
+    return;
+  }
+  const Code code = arena.tags[arena.page_of(block)];
+  if (code == kNoCode) {
+    report_invalid_free(InvalidFree::kUnallocated, block);
+    return;
+  }
+  ThreadCache* cache = thread_cache();
+  if (cache == nullptr) {
+    const DirectUser direct;
+    return_blocks(direct.user(), class_of_code(code), &block, 1);
+    return;
+  }
+  Bin& bin = cache->bins[code];
+  if (bin.top >= bin.end) {
+    on_slow_event(cache);
+    if (bin.top >= bin.end) cache->flush(code);
+  }
+  if (HZ3_UNLIKELY(bin.top >= bin.end)) {  // no memory for a larger bin
+    return_blocks(cache->user, class_of_code(code), &block, 1);
+    return;
+  }
+  *bin.top = block;
+  ++bin.top;
+}
+
+void* allocate_zeroed(std::size_t size) {
+  if (size <= kMaxClassBytes) {
+    void* block = allocate(size);
+    if (block != nullptr) std::memset(block, 0, size);
+    return block;
+  }
+  bool zeroed = false;
+  void* block = allocate_large(size, 1, &zeroed);
+  if (block != nullptr && !zeroed) std::memset(block, 0, size);
+  return block;
+}
+
+void* allocate_aligned(std::size_t alignment, std::size_t size) {
+  if (alignment <= kMinBlockBytes) return allocate(size);
+  const unsigned class_index = class_of_aligned(size == 0 ? 1 : size, alignment);
+  if (class_index < kClassCount) return allocate(kClasses[class_index].block_bytes);
+  bool zeroed = false;
+  return allocate_large(size == 0 ? 1 : size, alignment, &zeroed);
+}
+
+std::size_t usable_size(const void* block) {
+  if (block == nullptr) return 0;
+  if (!arena.contains(block)) return large_heap.usable_size(block);
+  const Code code = arena.tags[arena.page_of(block)];
+  return code == kNoCode ? 0 : block_bytes_of(code);
+}
+
+void* reallocate(void* block, std::size_t size) {
+  std::size_t old_bytes = 0;
+  if (arena.contains(block)) {
+    const Code code = arena.tags[arena.page_of(block)];
+    if (code == kNoCode) {
+      report_invalid_free(InvalidFree::kUnallocated, block);
+      return nullptr;
+    }
+    old_bytes = block_bytes_of(code);
+    // Down to half the block stays where it is: a copy would cost more than the rest is worth.
+    if (size <= old_bytes && size >= old_bytes / 2) return block;
+    if (size < old_bytes && old_bytes == kMinBlockBytes) return block;
+  } else {
+    old_bytes = large_heap.usable_size(block);
+    if (old_bytes == 0) {
+      report_invalid_free(InvalidFree::kForeign, block);
+      return nullptr;
+    }
+    if (size > kMaxClassBytes) {
+      void* resized = large_heap.resize(block, size);
+      if (resized != nullptr) return resized;
+    }
+  }
+  void* fresh = allocate(size);
+  if (fresh == nullptr) return nullptr;
+  std::memcpy(fresh, block, min_of(old_bytes, size));
+  release(block);
+  return fresh;
+}
+
+std::size_t good_size(std::size_t size) {
+  if (size > kMaxRequestBytes) return 0;
+  if (size > kMaxClassBytes) return align_up(size, kChunkBytes);
+  return kClasses[class_of_size(size == 0 ? 1 : size)].block_bytes;
+}
+
+bool is_live_block(const void* block) {
+  if (!arena.contains(block)) return block != nullptr && large_heap.usable_size(block) != 0;
+  const Span* span = arena.spans[arena.page_of(block)];
+  if (span == nullptr) return false;
+  const unsigned index = span->index_of(block);
+  return index != Span::kNoBlock && !span->is_free(index);
+}
+
+std::size_t trim_everything() {
+  if (!ensure_booted()) return 0;
+  ThreadCache* cache = thread_cache();
+  if (cache != nullptr) return trim(cache, cache->user);
+  const DirectUser direct;
+  return trim(nullptr, direct.user());
+}
+
+}  // namespace hz3

@@ -1,0 +1,65 @@
+// The allocator as the entry points see it: allocation without errno, without API corner cases.
+//
+// Any thread, at any time: before constructors, after the end of the thread's cache, in a child.
+#pragma once
+
+#include <cstddef>
+
+#include "arena/arena.h"
+#include "base/bits.h"
+#include "base/compiler.h"
+#include "cache/thread_cache.h"
+
+namespace hz3 {
+
+// Misses and everything that is not a small block. nullptr: no memory.
+HZ3_NOINLINE void* allocate_slow(std::size_t size);
+HZ3_NOINLINE void release_slow(void* block);
+
+// The hit path of malloc.
+HZ3_ALWAYS_INLINE void* allocate(std::size_t size) {
+  if (HZ3_LIKELY(size <= kMaxTableBytes)) {
+    HitPath* cache = current_cache;
+    Bin& bin = cache->bins[cache->size_codes[(size + kMinBlockBytes - 1) >> kMinBlockShift]];
+    void** top = bin.top;
+    void* block = top[-1];
+    if (HZ3_LIKELY(block != nullptr)) {
+      bin.top = top - 1;
+      return block;
+    }
+  }
+  return allocate_slow(size);
+}
+
+// The hit path of free. NULL, foreign and large pointers lie outside the arena.
+HZ3_ALWAYS_INLINE void release(void* block) {
+  const std::size_t offset = reinterpret_cast<std::uintptr_t>(block) - arena.base;
+  if (HZ3_LIKELY(offset < arena.bytes)) {
+    Bin& bin = current_cache->bins[arena.tags[offset >> kPageShift]];
+    void** top = bin.top;
+    if (HZ3_LIKELY(top < bin.end)) {
+      *top = block;
+      bin.top = top + 1;
+      return;
+    }
+  }
+  release_slow(block);
+}
+
+void* allocate_zeroed(std::size_t size);
+// `alignment` is a power of two.
+void* allocate_aligned(std::size_t alignment, std::size_t size);
+// `block` is not NULL and `size` is not 0. nullptr: no memory, or (on_invalid_free=warn) no block.
+void* reallocate(void* block, std::size_t size);
+
+// Bytes of a block; 0 for anything else.
+std::size_t usable_size(const void* block);
+
+// What a request of this size would get; 0 when it can never be served.
+std::size_t good_size(std::size_t size);
+
+bool is_live_block(const void* block);
+
+std::size_t trim_everything();
+
+}  // namespace hz3

@@ -1,0 +1,111 @@
+// operator new and delete in all their forms.
+//
+// The library does not link libstdc++; a program that throws has it. Both functions below are weak:
+// absent in a C program, where nobody can catch anything either.
+#include <new>
+
+#include "base/fatal.h"
+#include "entry/allocate.h"
+#include "entry/exports.h"
+
+namespace std {
+__attribute__((weak, noreturn)) void __throw_bad_alloc();
+__attribute__((weak)) new_handler get_new_handler() noexcept;
+}  // namespace std
+
+namespace {
+
+// The standard's loop: as long as there is a handler, it may free memory or throw.
+HZ3_COLD void* after_failure(std::size_t alignment, std::size_t size) {
+  while (std::get_new_handler != nullptr) {
+    const std::new_handler handler = std::get_new_handler();
+    if (handler == nullptr) break;
+    handler();
+    void* block = hz3::allocate_aligned(alignment, size);
+    if (block != nullptr) return block;
+  }
+  return nullptr;
+}
+
+[[noreturn]] HZ3_COLD void throw_bad_alloc() {
+  if (std::__throw_bad_alloc != nullptr) std::__throw_bad_alloc();
+  hz3::fatal("out of memory in operator new", "no C++ library is loaded that could throw");
+}
+
+HZ3_ALWAYS_INLINE void* new_or_throw(std::size_t size) {
+  void* block = hz3::allocate(size);
+  if (HZ3_LIKELY(block != nullptr)) return block;
+  block = after_failure(1, size);
+  if (block == nullptr) throw_bad_alloc();
+  return block;
+}
+
+// std::align_val_t is a power of two by the rules of the language.
+void* aligned_or_null(std::size_t size, std::align_val_t alignment) {
+  const auto bytes = static_cast<std::size_t>(alignment);
+  void* block = hz3::allocate_aligned(bytes, size);
+  return block != nullptr ? block : after_failure(bytes, size);
+}
+
+void* aligned_or_throw(std::size_t size, std::align_val_t alignment) {
+  void* block = aligned_or_null(size, alignment);
+  if (block == nullptr) throw_bad_alloc();
+  return block;
+}
+
+void* new_or_null(std::size_t size) {
+  void* block = hz3::allocate(size);
+  return HZ3_LIKELY(block != nullptr) ? block : after_failure(1, size);
+}
+
+}  // namespace
+
+#define HZ3_OPERATOR __attribute__((visibility("default")))
+
+HZ3_OPERATOR void* operator new(std::size_t size) { return new_or_throw(size); }
+HZ3_OPERATOR void* operator new[](std::size_t size) { return new_or_throw(size); }
+HZ3_OPERATOR void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  return new_or_null(size);
+}
+HZ3_OPERATOR void* operator new[](std::size_t size, const std::nothrow_t&) noexcept {
+  return new_or_null(size);
+}
+HZ3_OPERATOR void* operator new(std::size_t size, std::align_val_t alignment) {
+  return aligned_or_throw(size, alignment);
+}
+HZ3_OPERATOR void* operator new[](std::size_t size, std::align_val_t alignment) {
+  return aligned_or_throw(size, alignment);
+}
+HZ3_OPERATOR void* operator new(std::size_t size, std::align_val_t alignment,
+                                const std::nothrow_t&) noexcept {
+  return aligned_or_null(size, alignment);
+}
+HZ3_OPERATOR void* operator new[](std::size_t size, std::align_val_t alignment,
+                                  const std::nothrow_t&) noexcept {
+  return aligned_or_null(size, alignment);
+}
+
+HZ3_OPERATOR void operator delete(void* block) noexcept { hz3::release(block); }
+HZ3_OPERATOR void operator delete[](void* block) noexcept { hz3::release(block); }
+HZ3_OPERATOR void operator delete(void* block, const std::nothrow_t&) noexcept {
+  hz3::release(block);
+}
+HZ3_OPERATOR void operator delete[](void* block, const std::nothrow_t&) noexcept {
+  hz3::release(block);
+}
+HZ3_OPERATOR void operator delete(void* block, std::size_t) noexcept { hz3::release(block); }
+HZ3_OPERATOR void operator delete[](void* block, std::size_t) noexcept { hz3::release(block); }
+HZ3_OPERATOR void operator delete(void* block, std::align_val_t) noexcept { hz3::release(block); }
+HZ3_OPERATOR void operator delete[](void* block, std::align_val_t) noexcept { hz3::release(block); }
+HZ3_OPERATOR void operator delete(void* block, std::size_t, std::align_val_t) noexcept {
+  hz3::release(block);
+}
+HZ3_OPERATOR void operator delete[](void* block, std::size_t, std::align_val_t) noexcept {
+  hz3::release(block);
+}
+HZ3_OPERATOR void operator delete(void* block, std::align_val_t, const std::nothrow_t&) noexcept {
+  hz3::release(block);
+}
+HZ3_OPERATOR void operator delete[](void* block, std::align_val_t, const std::nothrow_t&) noexcept {
+  hz3::release(block);
+}

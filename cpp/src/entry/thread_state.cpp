@@ -1,0 +1,96 @@
+// First use and end of threads; first use of the process. See thread_state.h.
+#include "entry/thread_state.h"
+
+#include <pthread.h>
+
+#include <atomic>
+
+#include "arena/arena.h"
+#include "base/futex_lock.h"
+#include "large/large_heap.h"
+#include "settings/knobs.h"
+#include "span/shard.h"
+
+namespace hz3 {
+namespace {
+
+enum class ThreadState : std::uint8_t { kNew, kLive, kEnded };
+
+constinit HZ3_TLS ThreadState thread_state = ThreadState::kNew;
+
+constinit FutexLock boot_lock;
+constinit std::atomic<bool> booted{false};
+constinit pthread_key_t end_of_thread = 0;
+
+constinit FutexLock direct_lock;
+constinit CounterBlock direct_counters;
+constinit RouteUser direct_user = {0, &direct_counters};
+
+// Runs among the destructors of thread-specific data. Blocks freed after it take the direct path:
+// the cache is not created again, since nobody would be left to flush it.
+void end_thread(void* argument) {
+  current_cache = const_cast<HitPath*>(&empty_cache);
+  thread_state = ThreadState::kEnded;
+  release_thread_cache(static_cast<ThreadCache*>(argument));
+}
+
+bool boot() {
+  const LockGuard guard(boot_lock);
+  if (booted.load(std::memory_order_relaxed)) return true;
+  read_knobs_from_environment();
+  if (!boot_arena(knob_size(Knob::kArenaBytes))) return false;
+  if (!boot_magazines(arena.bytes)) return false;
+  boot_shards(static_cast<unsigned>(knob(Knob::kShards)));
+  large_heap.boot(4 * arena.bytes);
+  if (pthread_key_create(&end_of_thread, end_thread) != 0) return false;
+  // release: who sees the flag sees the tables [boot]
+  booted.store(true, std::memory_order_release);
+  return true;
+}
+
+}  // namespace
+
+bool ensure_booted() {
+  // acquire: pairs with the release in boot() [boot]
+  return HZ3_LIKELY(booted.load(std::memory_order_acquire)) || boot();
+}
+
+ThreadCache* thread_cache() {
+  HitPath* present = current_cache;
+  if (HZ3_LIKELY(present != &empty_cache)) return static_cast<ThreadCache*>(present);
+  if (thread_state == ThreadState::kEnded || !ensure_booted()) return nullptr;
+  ThreadCache* cache = acquire_thread_cache();
+  if (cache == nullptr) return nullptr;
+  // Set first: pthread_setspecific may allocate, and then finds the cache in place.
+  current_cache = cache;
+  thread_state = ThreadState::kLive;
+  if (pthread_setspecific(end_of_thread, cache) != 0) {
+    end_thread(cache);
+    return nullptr;
+  }
+  return cache;
+}
+
+DirectUser::DirectUser() : user_(direct_user) { direct_lock.lock(); }
+DirectUser::~DirectUser() { direct_lock.unlock(); }
+
+void add_direct_counters(std::uint64_t* totals, std::size_t count) {
+  direct_counters.add_to(totals, count);
+}
+
+void lock_entry_for_fork() {
+  boot_lock.lock();
+  direct_lock.lock();
+}
+
+void unlock_entry_after_fork(bool in_child) {
+  if (in_child) {
+    direct_lock.reset_after_fork();
+    boot_lock.reset_after_fork();
+  } else {
+    direct_lock.unlock();
+    boot_lock.unlock();
+  }
+}
+
+}  // namespace hz3

@@ -1,0 +1,35 @@
+// Boot of the process and life of a thread's cache.
+//
+// Thread: no cache -> (first miss) -> cache -> (TLS destructor) -> ended. An ended thread, or one that
+// cannot get a cache, uses the direct path: one shared user under a lock.
+#pragma once
+
+#include "cache/thread_cache.h"
+
+namespace hz3 {
+
+// Reserves the arena and reads the knobs, once. False when there is no address space.
+bool ensure_booted();
+
+// The calling thread's cache, created on demand; nullptr for the direct path.
+ThreadCache* thread_cache();
+
+// The direct path: exclusive use of the shared RouteUser.
+class DirectUser {
+ public:
+  DirectUser();
+  ~DirectUser();
+  DirectUser(const DirectUser&) = delete;
+  DirectUser& operator=(const DirectUser&) = delete;
+  const RouteUser& user() const { return user_; }
+
+ private:
+  const RouteUser& user_;
+};
+
+void add_direct_counters(std::uint64_t* totals, std::size_t count);
+
+void lock_entry_for_fork();
+void unlock_entry_after_fork(bool in_child);
+
+}  // namespace hz3

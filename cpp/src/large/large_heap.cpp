@@ -1,0 +1,358 @@
+// Allocation, release and resizing of large blocks in the region.
+#include "large/large_heap.h"
+
+#include <cstring>
+
+#include "arena/metadata.h"
+#include "base/bits.h"
+#include "os/memory.h"
+#include "settings/knobs.h"
+#include "span/invalid_free.h"
+
+namespace hz3 {
+namespace {
+
+constexpr unsigned kDescriptorsPerPiece = 16;
+constexpr std::size_t kChunksPerHugePage = kSegmentBytes / kChunkBytes;
+// Smaller blocks would make a whole huge page resident for a part of it.
+constexpr std::size_t kHugeBlockChunks = 2 * kChunksPerHugePage;
+constexpr std::size_t kSmallestRegion = std::size_t{64} << 20;
+
+std::size_t chunks_of(std::size_t size) { return align_up(size, kChunkBytes) >> kChunkShift; }
+
+}  // namespace
+
+constinit LargeHeap large_heap;
+
+void LargeHeap::boot(std::size_t wanted_bytes) {
+  std::size_t bytes = wanted_bytes;
+  const std::size_t limit = os::address_space_limit();
+  if (limit != SIZE_MAX) bytes = min_of(bytes, limit / 4);
+  for (bytes = align_down(bytes, kSegmentBytes); bytes >= kSmallestRegion;
+       bytes = align_down(bytes / 4, kSegmentBytes)) {
+    const std::size_t starts_bytes =
+        align_up((bytes >> kChunkShift) * sizeof(Range*), kChunkBytes);
+    const std::size_t tables = starts_bytes + align_up(bytes >> kSegmentShift, kChunkBytes);
+    auto* table = static_cast<char*>(os::map(tables));
+    if (table == nullptr) continue;
+    void* region = os::reserve(bytes, kSegmentBytes);
+    if (region == nullptr) {
+      os::unmap(table, tables);
+      continue;
+    }
+    os::allow_huge_pages(region, bytes, false);
+    starts_ = reinterpret_cast<Range**>(table);
+    huge_ = reinterpret_cast<bool*>(table + starts_bytes);
+    table_bytes_ = tables;
+    base_ = reinterpret_cast<std::uintptr_t>(region);
+    bytes_ = bytes;
+    return;
+  }
+}
+
+Range* LargeHeap::new_descriptor() {
+  if (descriptors_ == nullptr) {
+    auto* piece = static_cast<Range*>(metadata_allocate(kDescriptorsPerPiece * sizeof(Range)));
+    if (piece == nullptr) return nullptr;
+    for (unsigned i = 0; i < kDescriptorsPerPiece; ++i) drop_descriptor(&piece[i]);
+  }
+  Range* range = descriptors_;
+  descriptors_ = range->next;
+  *range = Range{};
+  return range;
+}
+
+void LargeHeap::drop_descriptor(Range* range) {
+  range->next = descriptors_;
+  descriptors_ = range;
+}
+
+void LargeHeap::insert_free(Range* range) {
+  if (range->state == RangeState::kClean) {
+    clean_.insert(range);
+    return;
+  }
+  dirty_.insert(range);
+  dirty_bytes_ += range->chunks << kChunkShift;
+  // Pieces of an old range keep its time, so the list is searched from the young end.
+  Range* older = newest_;
+  while (older != nullptr && older->freed_ns > range->freed_ns) older = older->older;
+  range->older = older;
+  range->newer = older != nullptr ? older->newer : oldest_;
+  (range->newer != nullptr ? range->newer->older : newest_) = range;
+  (older != nullptr ? older->newer : oldest_) = range;
+}
+
+void LargeHeap::remove_free(Range* range) {
+  if (range->state == RangeState::kClean) {
+    clean_.remove(range);
+    return;
+  }
+  dirty_.remove(range);
+  dirty_bytes_ -= range->chunks << kChunkShift;
+  (range->newer != nullptr ? range->newer->older : newest_) = range->older;
+  (range->older != nullptr ? range->older->newer : oldest_) = range->newer;
+}
+
+// Takes a range out of the address order; its chunks have gone to a neighbour.
+void LargeHeap::forget(Range* range) {
+  if (range->below != nullptr) range->below->above = range->above;
+  if (range->above != nullptr) {
+    range->above->below = range->below;
+  } else {
+    last_ = range->below;
+  }
+  starts_[range->first_chunk] = nullptr;
+  drop_descriptor(range);
+}
+
+// Joins a free range, not in an index at the moment, with free neighbours of its state.
+Range* LargeHeap::merge(Range* range) {
+  Range* above = range->above;
+  if (above != nullptr && above->state == range->state) {
+    remove_free(above);
+    range->chunks += above->chunks;
+    range->freed_ns = max_of(range->freed_ns, above->freed_ns);
+    forget(above);
+  }
+  Range* below = range->below;
+  if (below != nullptr && below->state == range->state) {
+    remove_free(below);
+    below->chunks += range->chunks;
+    below->freed_ns = max_of(range->freed_ns, below->freed_ns);
+    forget(range);
+    range = below;
+  }
+  return range;
+}
+
+// Cuts `range`, which is in no index, after `chunks`; the upper part becomes a range of the same
+// state, in no index either. False without memory for the descriptor: the range stays whole.
+bool LargeHeap::split(Range* range, std::size_t chunks) {
+  Range* upper = new_descriptor();
+  if (upper == nullptr) return false;
+  upper->first_chunk = range->first_chunk + chunks;
+  upper->chunks = range->chunks - chunks;
+  upper->state = range->state;
+  upper->freed_ns = range->freed_ns;
+  upper->below = range;
+  upper->above = range->above;
+  if (upper->above != nullptr) {
+    upper->above->below = upper;
+  } else {
+    last_ = upper;
+  }
+  range->above = upper;
+  range->chunks = chunks;
+  starts_[upper->first_chunk] = upper;
+  return true;
+}
+
+// A clean range that ends at the frontier, in no index: the last one made longer if it is clean, else
+// a new one.
+Range* LargeHeap::extend(std::size_t chunks, std::size_t alignment_chunks) {
+  Range* tail = last_ != nullptr && last_->state == RangeState::kClean ? last_ : nullptr;
+  const std::size_t start = tail != nullptr ? tail->first_chunk : frontier_;
+  const std::size_t skipped = align_up(start, alignment_chunks) - start;
+  const std::size_t room = region_chunks() - start;
+  if (room < skipped || room - skipped < chunks) return nullptr;
+  const std::size_t end = start + skipped + chunks;
+  Range* range = tail != nullptr ? tail : new_descriptor();
+  if (range == nullptr) return nullptr;
+  if (end > frontier_ && !os::commit(address_of(frontier_), (end - frontier_) << kChunkShift)) {
+    if (tail == nullptr) drop_descriptor(range);
+    return nullptr;
+  }
+  if (tail != nullptr) {
+    remove_free(tail);
+  } else {
+    range->first_chunk = start;
+    range->below = last_;
+    if (last_ != nullptr) last_->above = range;
+    last_ = range;
+    starts_[start] = range;
+  }
+  frontier_ = max_of(frontier_, end);
+  range->chunks = frontier_ - start;
+  return range;
+}
+
+// A range of exactly `chunks`, still marked with the state that it was found in, in no index.
+Range* LargeHeap::take(std::size_t chunks, std::size_t alignment_chunks, bool prefer_clean) {
+  Range* range = prefer_clean ? nullptr : dirty_.find(chunks, alignment_chunks);
+  if (range == nullptr) range = clean_.find(chunks, alignment_chunks);
+  if (range != nullptr) {
+    remove_free(range);
+  } else {
+    range = extend(chunks, alignment_chunks);
+    if (range == nullptr) {
+      range = dirty_.find(chunks, alignment_chunks);
+      if (range == nullptr) return nullptr;
+      remove_free(range);
+    }
+  }
+  const std::size_t skipped = align_up(range->first_chunk, alignment_chunks) - range->first_chunk;
+  if (skipped != 0) {
+    if (!split(range, skipped)) {
+      insert_free(range);
+      return nullptr;
+    }
+    Range* aligned = range->above;
+    insert_free(range);
+    range = aligned;
+  }
+  if (range->chunks > chunks && split(range, chunks)) insert_free(range->above);
+  return range;
+}
+
+void LargeHeap::offer_huge_pages(std::size_t first_chunk, std::size_t chunks, bool allow) {
+  const std::size_t first = align_up(first_chunk, kChunksPerHugePage) / kChunksPerHugePage;
+  const std::size_t end = (first_chunk + chunks) / kChunksPerHugePage;
+  for (std::size_t huge = first; huge < end; ++huge) {
+    if (huge_[huge] == allow) continue;
+    std::size_t stop = huge;
+    while (stop < end && huge_[stop] != allow) huge_[stop++] = allow;
+    os::allow_huge_pages(address_of(huge * kChunksPerHugePage), (stop - huge) << kSegmentShift,
+                         allow);
+    huge = stop;
+  }
+}
+
+void* LargeHeap::allocate(std::size_t size, std::size_t alignment, bool* zeroed) {
+  if (size > kMaxRequestBytes - kChunkBytes) return nullptr;
+  const std::size_t chunks = chunks_of(size);
+  const std::size_t alignment_chunks = max_of<std::size_t>(alignment >> kChunkShift, 1);
+  {
+    const LockGuard guard(lock_);
+    if (chunks <= region_chunks() && alignment_chunks <= region_chunks()) {
+      Range* range = take(chunks, alignment_chunks, false);
+      if (range != nullptr) {
+        *zeroed = range->state == RangeState::kClean;
+        if (!*zeroed) {
+          counters_.add(Counter::kLargeCacheHit);
+          counters_.add(Counter::kLargeCacheHitBytes, size);
+        }
+        range->state = RangeState::kUsed;
+        used_bytes_ += range->chunks << kChunkShift;
+        peak_bytes_ = max_of(peak_bytes_, used_bytes_ + dirty_bytes_);
+        counters_.add(Counter::kLargeAlloc);
+        if (chunks >= kHugeBlockChunks &&
+            knob(Knob::kHugePages) == static_cast<std::int64_t>(HugePages::kLarge)) {
+          offer_huge_pages(range->first_chunk, range->chunks, true);
+        }
+        return address_of(range->first_chunk);
+      }
+    }
+  }
+  *zeroed = true;
+  return map_block(size, alignment);
+}
+
+// The used range that starts at `block`, after reporting whatever else it may be.
+Range* LargeHeap::used_range(const void* block) {
+  const std::uintptr_t offset = reinterpret_cast<std::uintptr_t>(block) - base_;
+  const std::size_t chunk = offset >> kChunkShift;
+  Range* range = (offset & (kChunkBytes - 1)) == 0 ? starts_[chunk] : nullptr;
+  if (range != nullptr && range->state == RangeState::kUsed) return range;
+  std::size_t below = min_of(chunk, frontier_ == 0 ? 0 : frontier_ - 1);
+  while (below != 0 && starts_[below] == nullptr) --below;
+  const Range* around = starts_[below];
+  const bool inside = around != nullptr && around->state == RangeState::kUsed &&
+                      chunk < around->first_chunk + around->chunks;
+  report_invalid_free(inside ? InvalidFree::kInterior : InvalidFree::kDouble, block);
+  return nullptr;
+}
+
+void LargeHeap::free_range(Range* range, RangeState state) {
+  used_bytes_ -= range->chunks << kChunkShift;
+  range->state = state;
+  range->freed_ns = os::coarse_clock_ns();
+  insert_free(merge(range));
+}
+
+bool LargeHeap::release(void* block) {
+  lock_.lock();
+  if (!in_region(block)) {
+    Mapping** found = find_mapping(block);
+    if (found == nullptr) {
+      lock_.unlock();
+      return false;
+    }
+    Mapping* mapping = *found;
+    *found = mapping->next;
+    used_bytes_ -= mapping->bytes;
+    const std::size_t bytes = mapping->bytes;
+    drop_descriptor(reinterpret_cast<Range*>(mapping));
+    lock_.unlock();
+    // A refused unmap (too many mappings) must at least give the pages back.
+    if (!os::unmap(block, bytes)) os::purge(block, bytes);
+    return true;
+  }
+  Range* range = used_range(block);
+  if (range != nullptr) {
+    const std::size_t bytes = range->chunks << kChunkShift;
+    const bool at_once = knob(Knob::kLargeMadvise) != 0 ||
+                         dirty_bytes_ + bytes > knob_size(Knob::kLargeCacheSoft);
+    if (at_once) {
+      purge_range(range);
+    } else {
+      free_range(range, RangeState::kDirty);
+    }
+  }
+  lock_.unlock();
+  return true;
+}
+
+// Gives the pages of a used range back before anybody else can find it; the lock is let go during
+// the system call.
+void LargeHeap::purge_range(Range* range) {
+  void* address = address_of(range->first_chunk);
+  const std::size_t bytes = range->chunks << kChunkShift;
+  lock_.unlock();
+  const bool purged = os::purge(address, bytes);
+  lock_.lock();
+  if (purged) {
+    counters_.add(Counter::kPurgeCalls);
+    counters_.add(Counter::kPurgeBytes, bytes);
+    offer_huge_pages(range->first_chunk, range->chunks, false);
+  }
+  free_range(range, purged ? RangeState::kClean : RangeState::kDirty);
+}
+
+std::size_t LargeHeap::purge_older(std::uint64_t deadline_ns, std::size_t budget_bytes) {
+  const LockGuard guard(lock_);
+  const std::size_t hard = knob_size(Knob::kLargeCacheHard);
+  std::size_t purged = 0;
+  while (oldest_ != nullptr && purged < budget_bytes) {
+    Range* range = oldest_;
+    if (range->freed_ns >= deadline_ns && dirty_bytes_ <= hard) break;
+    remove_free(range);
+    range->state = RangeState::kUsed;
+    used_bytes_ += range->chunks << kChunkShift;
+    purged += range->chunks << kChunkShift;
+    const std::size_t left = dirty_bytes_;
+    purge_range(range);
+    if (dirty_bytes_ > left) break;  // refused by the kernel, or somebody frees faster than we purge
+  }
+  return purged;
+}
+
+std::size_t LargeHeap::usable_size(const void* block) {
+  const LockGuard guard(lock_);
+  if (!in_region(block)) {
+    Mapping** found = find_mapping(block);
+    return found == nullptr ? 0 : (*found)->bytes;
+  }
+  const std::uintptr_t offset = reinterpret_cast<std::uintptr_t>(block) - base_;
+  const Range* range = starts_[offset >> kChunkShift];
+  const bool is_block = (offset & (kChunkBytes - 1)) == 0 && range != nullptr &&
+                        range->state == RangeState::kUsed;
+  return is_block ? range->chunks << kChunkShift : 0;
+}
+
+LargeHeap::Figures LargeHeap::figures() {
+  const LockGuard guard(lock_);
+  return {used_bytes_, dirty_bytes_, peak_bytes_};
+}
+
+}  // namespace hz3

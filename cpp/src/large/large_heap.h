@@ -1,0 +1,120 @@
+// Large blocks: everything above 256 KiB.
+//
+// They are runs of 64 KiB chunks in a reserved region of their own. A freed block stays resident for
+// a while (the cache of large blocks: bounded in bytes, oldest first) and serves the next request
+// that fits; what is left of it stays in the cache. Growth happens in place into the free neighbour,
+// else by moving page tables instead of bytes. When the region is full, or could not be reserved,
+// blocks get mappings of their own.
+//
+// Any thread; own lock, independent of the shards' (never held together with one).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/futex_lock.h"
+#include "geometry/constants.h"
+#include "large/range.h"
+#include "settings/counters.h"
+
+namespace hz3 {
+
+class LargeHeap {
+ public:
+  // Reserves the region, smaller when refused. Never fails: without a region there are mappings.
+  void boot(std::size_t wanted_bytes);
+
+  // `size` > 0; alignment a power of two. `zeroed`: the block reads as zero. nullptr: no memory.
+  void* allocate(std::size_t size, std::size_t alignment, bool* zeroed);
+
+  // True when the block was one of ours. Reports double and interior frees.
+  bool release(void* block);
+
+  // Bytes of the block; 0 when it is none of ours.
+  std::size_t usable_size(const void* block);
+
+  // Resizes in place, or by moving page tables. nullptr when only a copy can help: the block is
+  // then unchanged.
+  void* resize(void* block, std::size_t new_size);
+
+  // Gives back what has lain free since before `deadline_ns`, at most `budget_bytes`, and whatever
+  // lies above large_cache_hard. Returns the bytes.
+  std::size_t purge_older(std::uint64_t deadline_ns, std::size_t budget_bytes);
+  std::size_t purge_all() { return purge_older(~std::uint64_t{0}, SIZE_MAX); }
+
+  struct Figures {
+    std::size_t used_bytes;
+    std::size_t dirty_bytes;
+    std::size_t peak_bytes;
+  };
+  Figures figures();
+  std::size_t table_bytes() const { return table_bytes_; }
+
+  void add_counters(std::uint64_t* totals, std::size_t count) const {
+    counters_.add_to(totals, count);
+  }
+
+  void lock_for_fork() { lock_.lock(); }
+  void unlock_after_fork(bool in_child) { in_child ? lock_.reset_after_fork() : lock_.unlock(); }
+
+ private:
+  // A block with a mapping of its own.
+  struct Mapping {
+    Mapping* next;
+    void* address;
+    std::size_t bytes;
+  };
+  static constexpr unsigned kMappingLists = 256;
+
+  bool in_region(const void* block) const {
+    return reinterpret_cast<std::uintptr_t>(block) - base_ < bytes_;
+  }
+  void* address_of(std::size_t chunk) const {
+    return reinterpret_cast<void*>(base_ + (chunk << kChunkShift));
+  }
+  std::size_t region_chunks() const { return bytes_ >> kChunkShift; }
+
+  Range* new_descriptor();
+  void drop_descriptor(Range* range);
+  void insert_free(Range* range);
+  void remove_free(Range* range);
+  void forget(Range* range);
+  Range* merge(Range* range);
+  bool split(Range* range, std::size_t chunks);
+  Range* extend(std::size_t chunks, std::size_t alignment_chunks);
+  Range* take(std::size_t chunks, std::size_t alignment_chunks, bool prefer_clean);
+  Range* used_range(const void* block);
+  void free_range(Range* range, RangeState state);
+  bool grow_in_place(Range* range, std::size_t chunks);
+  void* move(Range* range, std::size_t chunks);
+  void purge_range(Range* range);
+  void offer_huge_pages(std::size_t first_chunk, std::size_t chunks, bool allow);
+
+  static unsigned list_of(const void* address);
+  void* map_block(std::size_t size, std::size_t alignment);
+  Mapping** find_mapping(const void* block);
+  void* resize_mapping(void* block, std::size_t new_size);
+
+  FutexLock lock_;
+  std::uintptr_t base_ = 0;
+  std::size_t bytes_ = 0;
+  std::size_t frontier_ = 0;  // chunks below were used at least once
+  Range** starts_ = nullptr;  // per chunk: the range that starts there
+  bool* huge_ = nullptr;      // per 2 MiB: huge pages are allowed
+  std::size_t table_bytes_ = 0;
+  Range* last_ = nullptr;     // the range below the frontier
+  Range* descriptors_ = nullptr;
+  RangeIndex dirty_;
+  RangeIndex clean_;
+  Range* newest_ = nullptr;
+  Range* oldest_ = nullptr;
+  std::size_t used_bytes_ = 0;
+  std::size_t dirty_bytes_ = 0;
+  std::size_t peak_bytes_ = 0;
+  Mapping* mappings_[kMappingLists] = {};
+  CounterBlock counters_;
+};
+
+extern LargeHeap large_heap;
+
+}  // namespace hz3

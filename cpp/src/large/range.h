@@ -1,0 +1,49 @@
+// Ranges of the large region: runs of 64 KiB chunks that are one block, or free.
+//
+//   region = used ranges + dirty ranges (freed, maybe resident) + clean ranges (read as zero)
+//            + the part that was never used
+// Every chunk below the frontier belongs to exactly one range; neighbours in address order are
+// linked, so freed ranges of one state grow together. Protected by the lock of LargeHeap.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace hz3 {
+
+enum class RangeState : std::uint8_t { kUsed, kDirty, kClean };
+
+struct Range {
+  Range* below = nullptr;  // neighbour in address order
+  Range* above = nullptr;
+  Range* next = nullptr;   // in its list of free ranges, or in the pool of descriptors
+  Range* previous = nullptr;
+  Range* newer = nullptr;  // dirty ranges by the time they were freed
+  Range* older = nullptr;
+  std::size_t first_chunk = 0;
+  std::size_t chunks = 0;
+  std::uint64_t freed_ns = 0;
+  RangeState state = RangeState::kClean;
+};
+
+// Free ranges of one state, by size: eight lists per doubling.
+class RangeIndex {
+ public:
+  void insert(Range* range);
+  void remove(Range* range);
+
+  // A range that holds `chunks` from an aligned start on: the smallest of the first few that fit.
+  Range* find(std::size_t chunks, std::size_t alignment_chunks) const;
+
+ private:
+  static constexpr unsigned kLists = 26 * 8;
+  static constexpr unsigned kWords = (kLists + 63) / 64;
+  static constexpr unsigned kLooks = 16;
+
+  static unsigned list_of(std::size_t chunks);
+
+  Range* lists_[kLists] = {};
+  std::uint64_t nonempty_[kWords] = {};
+};
+
+}  // namespace hz3

@@ -1,0 +1,164 @@
+// Resizing of large blocks without copying, and blocks with mappings of their own.
+#include "arena/metadata.h"
+#include "base/bits.h"
+#include "large/large_heap.h"
+#include "os/memory.h"
+#include "settings/knobs.h"
+
+namespace hz3 {
+namespace {
+
+// Below this many bytes a copy is cheaper than splitting mappings.
+constexpr std::size_t kMoveBytes = std::size_t{1} << 20;
+
+}  // namespace
+
+// Takes chunks from the free neighbour above, or from the frontier.
+bool LargeHeap::grow_in_place(Range* range, std::size_t chunks) {
+  const std::size_t missing = chunks - range->chunks;
+  Range* above = range->above;
+  if (above == nullptr) {
+    if (range->first_chunk + range->chunks != frontier_ || region_chunks() - frontier_ < missing ||
+        !os::commit(address_of(frontier_), missing << kChunkShift)) {
+      return false;
+    }
+    frontier_ += missing;
+    range->chunks = chunks;
+    return true;
+  }
+  if (above->state == RangeState::kUsed) return false;
+  // A free last neighbour may be grown itself by the frontier.
+  if (above->chunks < missing) {
+    if (above->above != nullptr || above->state != RangeState::kClean) return false;
+    const std::size_t extra = missing - above->chunks;
+    if (region_chunks() - frontier_ < extra ||
+        !os::commit(address_of(frontier_), extra << kChunkShift)) {
+      return false;
+    }
+    clean_.remove(above);
+    above->chunks += extra;
+    frontier_ += extra;
+    clean_.insert(above);
+  }
+  remove_free(above);
+  if (above->chunks > missing) {
+    if (!split(above, missing)) {
+      insert_free(above);
+      return false;
+    }
+    insert_free(above->above);
+  }
+  range->chunks = chunks;
+  forget(above);
+  return true;
+}
+
+// A new range with the old one's pages; the old one is then free and clean.
+void* LargeHeap::move(Range* range, std::size_t chunks) {
+  const std::size_t old_bytes = range->chunks << kChunkShift;
+  if (old_bytes < kMoveBytes) return nullptr;
+  Range* target = take(chunks, 1, true);
+  if (target == nullptr) return nullptr;
+  void* from = address_of(range->first_chunk);
+  void* to = address_of(target->first_chunk);
+  if (!os::move_pages(from, to, old_bytes)) {
+    insert_free(merge(target));
+    return nullptr;
+  }
+  target->state = RangeState::kUsed;
+  used_bytes_ += target->chunks << kChunkShift;
+  // The moved mapping took its huge-page setting along.
+  for (std::size_t i = 0; i < old_bytes >> kSegmentShift; ++i) {
+    huge_[(target->first_chunk >> (kSegmentShift - kChunkShift)) + i] = false;
+  }
+  free_range(range, RangeState::kClean);
+  counters_.add(Counter::kLargeMoved);
+  return to;
+}
+
+void* LargeHeap::resize(void* block, std::size_t new_size) {
+  if (new_size > kMaxRequestBytes - kChunkBytes) return nullptr;
+  const LockGuard guard(lock_);
+  if (!in_region(block)) return resize_mapping(block, new_size);
+  Range* range = used_range(block);
+  if (range == nullptr) return nullptr;
+  const std::size_t chunks = align_up(new_size, kChunkBytes) >> kChunkShift;
+  const std::size_t before = range->chunks;
+  if (chunks < before) {
+    if (split(range, chunks)) {
+      Range* tail = range->above;
+      tail->state = RangeState::kUsed;
+      free_range(tail, RangeState::kDirty);
+    }
+    return block;
+  }
+  if (chunks == before) return block;
+  void* result = grow_in_place(range, chunks) ? block : nullptr;
+  if (result != nullptr) {
+    used_bytes_ += (chunks - before) << kChunkShift;
+  } else {
+    result = move(range, chunks);
+  }
+  peak_bytes_ = max_of(peak_bytes_, used_bytes_ + dirty_bytes_);
+  return result;
+}
+
+unsigned LargeHeap::list_of(const void* address) {
+  return static_cast<unsigned>(reinterpret_cast<std::uintptr_t>(address) >> kChunkShift) %
+         kMappingLists;
+}
+
+LargeHeap::Mapping** LargeHeap::find_mapping(const void* block) {
+  for (Mapping** link = &mappings_[list_of(block)]; *link != nullptr; link = &(*link)->next) {
+    if ((*link)->address == block) return link;
+  }
+  return nullptr;
+}
+
+void* LargeHeap::map_block(std::size_t size, std::size_t alignment) {
+  if (size > kMaxRequestBytes - kChunkBytes || alignment > kMaxRequestBytes / 2) return nullptr;
+  const std::size_t page = os::system_page_bytes();
+  const std::size_t bytes = align_up(size, page);
+  void* address = nullptr;
+  if (alignment <= page) {
+    address = os::map(bytes);
+  } else {
+    address = os::reserve(bytes, alignment);
+    if (address != nullptr && !os::commit(address, bytes)) {
+      os::unmap(address, bytes);
+      address = nullptr;
+    }
+  }
+  if (address == nullptr) return nullptr;
+  const LockGuard guard(lock_);
+  static_assert(sizeof(Mapping) <= sizeof(Range));
+  auto* mapping = reinterpret_cast<Mapping*>(new_descriptor());
+  if (mapping == nullptr) {
+    os::unmap(address, bytes);
+    return nullptr;
+  }
+  Mapping*& head = mappings_[list_of(address)];
+  *mapping = {head, address, bytes};
+  head = mapping;
+  used_bytes_ += bytes;
+  peak_bytes_ = max_of(peak_bytes_, used_bytes_ + dirty_bytes_);
+  counters_.add(Counter::kLargeAlloc);
+  return address;
+}
+
+void* LargeHeap::resize_mapping(void* block, std::size_t new_size) {
+  Mapping** found = find_mapping(block);
+  if (found == nullptr) return nullptr;
+  Mapping* mapping = *found;
+  const std::size_t bytes = align_up(new_size, os::system_page_bytes());
+  void* moved = os::remap(block, mapping->bytes, bytes);
+  if (moved == nullptr) return nullptr;
+  *found = mapping->next;
+  used_bytes_ = used_bytes_ - mapping->bytes + bytes;
+  Mapping*& head = mappings_[list_of(moved)];
+  *mapping = {head, moved, bytes};
+  head = mapping;
+  return moved;
+}
+
+}  // namespace hz3

@@ -1,0 +1,59 @@
+// Everything the allocator asks of the operating system, in about ten calls.
+//
+// Product code links memory_linux.cpp; tests link a double that counts and fails on demand.
+// All functions are callable from any thread, keep errno, and never allocate. Addresses and sizes
+// must be multiples of system_page_bytes().
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace hz3::os {
+
+// Size of a page of the kernel: 4, 16 or 64 KiB.
+std::size_t system_page_bytes();
+
+// Address space without memory behind it, start aligned to `alignment` (a power of two).
+// nullptr when the limit of the process or the kernel refuses.
+void* reserve(std::size_t bytes, std::size_t alignment);
+
+// Zeroed readable and writable memory outside any reservation; nullptr when refused.
+void* map(std::size_t bytes);
+
+// Gives a reservation or a mapping back. False when the kernel refuses (too many mappings):
+// the range then stays as it is.
+bool unmap(void* address, std::size_t bytes);
+
+// Makes a piece of a reservation readable and writable; its pages read as zero. False: no memory.
+bool commit(void* address, std::size_t bytes);
+
+// Gives the pages back and keeps the range readable and writable; it then reads as zero.
+// False when the kernel refuses (for example locked pages): the content is then unchanged.
+bool purge(void* address, std::size_t bytes);
+
+// Moves the pages of [from, from + bytes) to `to` (both committed, disjoint); `from` then reads
+// as zero. False when the kernel cannot: nothing has changed.
+bool move_pages(void* from, void* to, std::size_t bytes);
+
+// Resizes a mapping made by map(), moving it when it must. nullptr when refused: unchanged.
+void* remap(void* address, std::size_t old_bytes, std::size_t new_bytes);
+
+// Allows or forbids huge pages for the range; a hint, so failure does not matter.
+void allow_huge_pages(void* address, std::size_t bytes, bool allow);
+
+// Monotonic clock with the resolution of a timer tick (1-4 ms), in nanoseconds; a few ns per call.
+std::uint64_t coarse_clock_ns();
+
+// CPUs this process may run on, at least 1.
+unsigned cpu_count();
+
+// Physical memory in bytes.
+std::size_t physical_bytes();
+
+// Limit of the address space (RLIMIT_AS) in bytes; SIZE_MAX when there is none.
+std::size_t address_space_limit();
+
+// True in a set-user-ID program or one with file capabilities: variables must be ignored.
+bool is_secure_execution();
+
+}  // namespace hz3::os

@@ -1,0 +1,127 @@
+// The operating system layer on Linux. System calls used: mmap, munmap, mprotect, madvise, mremap,
+// sched_getaffinity, sysinfo, prlimit64 (getrlimit), clock_gettime (vDSO). Stateless but for the
+// page size, which the loader hands over.
+#include "os/memory.h"
+
+#include <sched.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/sysinfo.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/bits.h"
+
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4
+#endif
+
+namespace hz3::os {
+namespace {
+
+// The allocation functions promise their own errno; a system call's must not leak out.
+class KeepErrno {
+ public:
+  KeepErrno() : saved_(errno) {}
+  ~KeepErrno() { errno = saved_; }
+  KeepErrno(const KeepErrno&) = delete;
+  KeepErrno& operator=(const KeepErrno&) = delete;
+
+ private:
+  int saved_;
+};
+
+constexpr int kPrivate = MAP_PRIVATE | MAP_ANONYMOUS;
+
+}  // namespace
+
+std::size_t system_page_bytes() { return getauxval(AT_PAGESZ); }
+
+void* reserve(std::size_t bytes, std::size_t alignment) {
+  const KeepErrno keep;
+  if (bytes > SIZE_MAX - alignment) return nullptr;
+  const std::size_t padded = bytes + alignment;
+  void* raw = mmap(nullptr, padded, PROT_NONE, kPrivate | MAP_NORESERVE, -1, 0);
+  if (raw == MAP_FAILED) return nullptr;
+  const auto start = reinterpret_cast<std::uintptr_t>(raw);
+  const std::uintptr_t aligned = align_up(start, alignment);
+  if (aligned != start) munmap(raw, aligned - start);
+  const std::uintptr_t end = aligned + bytes;
+  if (end != start + padded) munmap(reinterpret_cast<void*>(end), start + padded - end);
+  return reinterpret_cast<void*>(aligned);
+}
+
+void* map(std::size_t bytes) {
+  const KeepErrno keep;
+  void* address = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, kPrivate | MAP_NORESERVE, -1, 0);
+  return address == MAP_FAILED ? nullptr : address;
+}
+
+bool unmap(void* address, std::size_t bytes) {
+  const KeepErrno keep;
+  return munmap(address, bytes) == 0;
+}
+
+bool commit(void* address, std::size_t bytes) {
+  const KeepErrno keep;
+  return mprotect(address, bytes, PROT_READ | PROT_WRITE) == 0;
+}
+
+bool purge(void* address, std::size_t bytes) {
+  const KeepErrno keep;
+  return madvise(address, bytes, MADV_DONTNEED) == 0;
+}
+
+bool move_pages(void* from, void* to, std::size_t bytes) {
+  const KeepErrno keep;
+  return mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) == to;
+}
+
+void* remap(void* address, std::size_t old_bytes, std::size_t new_bytes) {
+  const KeepErrno keep;
+  void* moved = mremap(address, old_bytes, new_bytes, MREMAP_MAYMOVE);
+  return moved == MAP_FAILED ? nullptr : moved;
+}
+
+void allow_huge_pages(void* address, std::size_t bytes, bool allow) {
+  const KeepErrno keep;
+  madvise(address, bytes, allow ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+}
+
+std::uint64_t coarse_clock_ns() {
+  const KeepErrno keep;
+  timespec now = {};
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000u +
+         static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+unsigned cpu_count() {
+  const KeepErrno keep;
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+  const int count = CPU_COUNT(&set);
+  return count > 0 ? static_cast<unsigned>(count) : 1;
+}
+
+std::size_t physical_bytes() {
+  const KeepErrno keep;
+  struct sysinfo info = {};
+  if (sysinfo(&info) != 0) return std::size_t{1} << 30;
+  return static_cast<std::size_t>(info.totalram) * info.mem_unit;
+}
+
+std::size_t address_space_limit() {
+  const KeepErrno keep;
+  rlimit limit = {};
+  if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return SIZE_MAX;
+  return static_cast<std::size_t>(limit.rlim_cur);
+}
+
+bool is_secure_execution() { return getauxval(AT_SECURE) != 0; }
+
+}  // namespace hz3::os

@@ -1,0 +1,111 @@
+// The stack of magazines and the pool behind it. Any thread.
+#include "remote/magazine.h"
+
+#include "base/bits.h"
+#include "base/futex_lock.h"
+#include "os/memory.h"
+
+namespace hz3 {
+namespace {
+
+// One in 64 bytes of the arena: enough for every block of 32 bytes and more to be parked at once.
+constexpr std::size_t kArenaShare = 64;
+constexpr std::size_t kPieceBytes = 64 * 1024;
+
+constinit Magazine* base = nullptr;
+constinit std::size_t reserved = 0;    // magazines
+constinit std::size_t accessible = 0;  // magazines; under the lock
+constinit std::size_t fresh = 0;       // magazines handed out at least once; under the lock
+constinit FutexLock lock;
+
+struct alignas(kCacheLineBytes) PoolLane {
+  MagazineStack empties;
+};
+constinit PoolLane pool[kMaxShards];
+
+}  // namespace
+
+std::uint32_t magazine_index(const Magazine* magazine) {
+  return static_cast<std::uint32_t>(magazine - base);
+}
+
+Magazine* magazine_at(std::uint32_t index) { return base + index; }
+
+bool MagazineStack::push(Magazine* magazine, unsigned limit) {
+  const std::uint64_t index = magazine_index(magazine) + std::uint64_t{1};
+  std::uint64_t head = head_.load(std::memory_order_relaxed);
+  for (;;) {
+    const std::uint64_t count = (head >> kIndexBits) & kCountMask;
+    if (count >= limit) return false;
+    magazine->next.store(static_cast<std::uint32_t>(head & kIndexMask), std::memory_order_relaxed);
+    // release: the pop that takes this magazine sees its slots [magazine-stack]
+    if (head_.compare_exchange_weak(head, next_head(head, index, count + 1),
+                                    std::memory_order_release, std::memory_order_relaxed)) {
+      return true;
+    }
+  }
+}
+
+Magazine* MagazineStack::pop() {
+  std::uint64_t head = head_.load(std::memory_order_acquire);
+  for (;;) {
+    const std::uint64_t index = head & kIndexMask;
+    if (index == 0) return nullptr;
+    Magazine* magazine = magazine_at(static_cast<std::uint32_t>(index - 1));
+    // May be stale when another thread was faster; the tag makes the exchange fail then.
+    const std::uint64_t below = magazine->next.load(std::memory_order_relaxed);
+    const std::uint64_t count = ((head >> kIndexBits) & kCountMask) - 1;
+    // acquire: pairs with the release in push [magazine-stack]; all changes are read-modify-writes,
+    // so the chain of releases reaches the magazines further down as well
+    if (head_.compare_exchange_weak(head, next_head(head, below, count),
+                                    std::memory_order_acq_rel, std::memory_order_acquire)) {
+      return magazine;
+    }
+  }
+}
+
+bool boot_magazines(std::size_t arena_bytes) {
+  const std::size_t bytes =
+      min_of(align_up(arena_bytes / kArenaShare, kPieceBytes), sizeof(Magazine) << 25);
+  void* range = os::reserve(bytes, kPieceBytes);
+  if (range == nullptr) return false;
+  os::allow_huge_pages(range, bytes, false);
+  base = static_cast<Magazine*>(range);
+  reserved = bytes / sizeof(Magazine);
+  return true;
+}
+
+Magazine* acquire_magazine(unsigned shard) {
+  Magazine* magazine = pool[shard].empties.pop();
+  if (magazine != nullptr) return magazine;
+  const LockGuard guard(lock);
+  if (fresh == accessible) {
+    if (accessible == reserved || !os::commit(base + accessible, kPieceBytes)) return nullptr;
+    accessible += kPieceBytes / sizeof(Magazine);
+  }
+  return base + fresh++;
+}
+
+void release_magazine(Magazine* magazine, unsigned shard) {
+  // A lane that is full passes on to the next, so none can be lost.
+  for (unsigned i = 0; !pool[(shard + i) % kMaxShards].empties.push(magazine, MagazineStack::kMaxCount);
+       ++i) {
+  }
+}
+
+std::size_t magazine_bytes() {
+  const LockGuard guard(lock);
+  return fresh * sizeof(Magazine);
+}
+
+void lock_magazines_for_fork() { lock.lock(); }
+
+void unlock_magazines_after_fork(bool in_child) {
+  if (in_child) {
+    lock.reset_after_fork();
+  } else {
+    lock.unlock();
+  }
+}
+
+}  // namespace hz3

@@ -1,0 +1,58 @@
+// Push, drain and spill of the owner stash.
+#include "remote/owner_stash.h"
+
+namespace hz3 {
+
+constinit OwnerStash owner_stash;
+
+Magazine* OwnerStash::below(const Magazine* magazine) {
+  const std::uint32_t next = magazine->next.load(std::memory_order_relaxed);
+  return next == 0 ? nullptr : magazine_at(next - 1);
+}
+
+bool OwnerStash::push(unsigned shard, unsigned class_index, Magazine* magazine,
+                      unsigned limit_blocks) {
+  Lane& lane = lanes_[shard][class_index];
+  // acquire: the depth of the old top is read [stash-push]
+  Magazine* old = lane.head.load(std::memory_order_acquire);
+  for (;;) {
+    // A drain may take `old` meanwhile and its depth may change; the exchange below then fails,
+    // or the depth is a little off, which a limit may be.
+    const std::uint32_t depth =
+        old != nullptr ? old->depth_blocks.load(std::memory_order_relaxed) : 0;
+    if (depth >= limit_blocks) return false;
+    magazine->depth_blocks.store(depth + magazine->count, std::memory_order_relaxed);
+    magazine->next.store(old != nullptr ? magazine_index(old) + 1 : 0, std::memory_order_relaxed);
+    // seq_cst: before the pusher looks at the shard's lock [stash-wakeup]; release for the slots
+    // [stash-push]
+    if (lane.head.compare_exchange_weak(old, magazine, std::memory_order_seq_cst,
+                                        std::memory_order_acquire)) {
+      return true;
+    }
+  }
+}
+
+Magazine* OwnerStash::pop(unsigned shard, unsigned class_index, CounterBlock* counters) {
+  Lane& lane = lanes_[shard][class_index];
+  Magazine* top = lane.spill;
+  if (top != nullptr) {
+    counters->add(Counter::kStashSpillHit);
+  } else {
+    if (lane.head.load(std::memory_order_relaxed) == nullptr) return nullptr;
+    // acquire: pairs with the pushes [stash-push]
+    top = lane.head.exchange(nullptr, std::memory_order_seq_cst);
+    if (top == nullptr) return nullptr;
+    counters->add(Counter::kStashDrain);
+  }
+  lane.spill = below(top);
+  return top;
+}
+
+void OwnerStash::put_back(unsigned shard, unsigned class_index, Magazine* magazine) {
+  Lane& lane = lanes_[shard][class_index];
+  magazine->next.store(lane.spill != nullptr ? magazine_index(lane.spill) + 1 : 0,
+                       std::memory_order_relaxed);
+  lane.spill = magazine;
+}
+
+}  // namespace hz3

@@ -1,0 +1,47 @@
+// The owner stash: where batches of a shard's blocks land that other threads freed.
+//
+// One lane per shard and class. Any thread pushes a magazine with one compare-and-swap; only the
+// holder of the shard's lock drains, with one exchange, so a push-only stack needs no tag and there
+// is no half-linked state. What a drain does not need at once stays as spill, private to the lock
+// holder, and is used first the next time.
+#pragma once
+
+#include <atomic>
+
+#include "geometry/size_classes.h"
+#include "remote/magazine.h"
+#include "settings/counters.h"
+
+namespace hz3 {
+
+class OwnerStash {
+ public:
+  // False when `limit_blocks` blocks wait already. Any thread.
+  bool push(unsigned shard, unsigned class_index, Magazine* magazine, unsigned limit_blocks);
+
+  // One magazine of the spill, else of a fresh drain, else nullptr. Needs the shard's lock.
+  Magazine* pop(unsigned shard, unsigned class_index, CounterBlock* counters);
+
+  // Needs the shard's lock.
+  bool has_blocks(unsigned shard, unsigned class_index) const {
+    const Lane& lane = lanes_[shard][class_index];
+    return lane.spill != nullptr || lane.head.load(std::memory_order_relaxed) != nullptr;
+  }
+
+  // Puts a magazine back as spill. Needs the shard's lock.
+  void put_back(unsigned shard, unsigned class_index, Magazine* magazine);
+
+ private:
+  struct Lane {
+    std::atomic<Magazine*> head{nullptr};
+    Magazine* spill = nullptr;  // under the shard's lock
+  };
+
+  static Magazine* below(const Magazine* magazine);
+
+  Lane lanes_[kMaxShards][kClassCount];
+};
+
+extern OwnerStash owner_stash;
+
+}  // namespace hz3

@@ -1,0 +1,34 @@
+// The routes of batches between thread caches and spans: where a miss takes blocks from and where
+// an overflow brings them.
+//
+// Any thread. A caller says on whose behalf it acts: a shard to take from and a block of counters
+// that only it writes.
+#pragma once
+
+#include "geometry/size_classes.h"
+#include "remote/magazine.h"
+#include "settings/counters.h"
+
+namespace hz3 {
+
+struct RouteUser {
+  unsigned shard;
+  CounterBlock* counters;  // written by the caller's thread alone
+};
+
+// Takes blocks of `code`'s class into out[0 .. kSlots), about `want` of them; 0 when there is no
+// memory. The last one is the best to use first.
+unsigned take_blocks(const RouteUser& user, Code code, void** out, unsigned want);
+
+// Brings `count` <= Magazine::kSlots blocks of one code back, whichever shard they belong to, along
+// the route that the knobs name.
+void give_blocks(const RouteUser& user, Code code, void** blocks, unsigned count);
+
+// Puts blocks straight into their spans (decay, trim, thread exit).
+void return_blocks(const RouteUser& user, unsigned class_index, void** blocks, unsigned count);
+
+// Moves idle batches of the transfer cache and of the stashes into their spans; all of them when
+// `everything`. Returns how many blocks moved.
+std::size_t decay_routes(const RouteUser& user, bool everything);
+
+}  // namespace hz3

@@ -1,0 +1,41 @@
+// The transfer cache: full magazines handed from a thread that frees to one that allocates, without
+// looking at the blocks. One lane per code, so tiny blocks only ever return to their own shard.
+//
+// Any thread, no lock.
+#pragma once
+
+#include <atomic>
+
+#include "geometry/size_classes.h"
+#include "remote/magazine.h"
+
+namespace hz3 {
+
+class TransferCache {
+ public:
+  // False when the lane holds transfer_slots batches or transfer_bytes already.
+  bool push(Code code, Magazine* magazine);
+
+  Magazine* pop(Code code);
+
+  bool is_empty(Code code) const { return lanes_[code].stack.is_empty(); }
+
+  // How many magazines a decay should take out of this lane: half of those that nobody asked for
+  // since the last call.
+  unsigned take_idle(Code code);
+
+  // Bytes parked in all lanes; an estimate while threads run.
+  std::size_t parked_bytes() const;
+
+ private:
+  struct alignas(kCacheLineBytes) Lane {
+    MagazineStack stack;
+    std::atomic<std::uint32_t> low_water{0};  // fewest magazines since the last decay
+  };
+
+  Lane lanes_[kCodeCount];
+};
+
+extern TransferCache transfer_cache;
+
+}  // namespace hz3

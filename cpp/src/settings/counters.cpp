@@ -1,0 +1,50 @@
+// Names and meanings of the counters.
+#include "settings/counters.h"
+
+namespace hz3 {
+namespace {
+
+constexpr hz3_counter_info kTable[] = {
+    {"bin_miss", "events", "malloc found its bin empty"},
+    {"bin_overflow", "events", "free found its bin full"},
+    {"transfer_push", "batches", "batches handed to the transfer cache"},
+    {"transfer_full", "events", "the transfer cache was full for this class"},
+    {"transfer_hit", "batches", "batches taken from the transfer cache"},
+    {"stash_push", "batches", "batches pushed to the stash of their owner"},
+    {"stash_overflow", "events", "a stash held stash_max_objs blocks already"},
+    {"stash_drain", "batches", "batches drained from stashes by their owners"},
+    {"stash_spill_hit", "batches", "batches taken from the spill of an earlier drain"},
+    {"central_refill", "blocks", "blocks taken out of spans"},
+    {"central_return", "blocks", "blocks put back into spans"},
+    {"central_steal", "blocks", "blocks taken out of spans of another shard"},
+    {"spans_new", "spans", "spans cut from segments"},
+    {"spans_released", "spans", "empty spans given back to segments"},
+    {"segments_new", "segments", "segments taken into use"},
+    {"pack_hit", "events", "a run of pages was found in an open segment"},
+    {"pack_miss", "events", "no open segment had the run of pages"},
+    {"pack_tries", "segments", "segments looked at"},
+    {"purge_calls", "events", "pieces given back to the system"},
+    {"purge_bytes", "bytes", "bytes given back to the system"},
+    {"large_alloc", "events", "large blocks handed out"},
+    {"large_cache_hit", "events", "large blocks served from freed ones"},
+    {"large_cache_hit_bytes", "bytes", "bytes of large blocks served from freed ones"},
+    {"large_moved", "events", "large blocks moved by remapping pages instead of copying"},
+    {"tick_by_events", "ticks", "ticks caused by epoch_events slow events"},
+    {"tick_by_clock", "ticks", "ticks caused by the clock"},
+    {"decay_bins", "bins", "idle bins whose bound was halved"},
+    {"decay_trimmed", "blocks", "blocks that left idle bins"},
+    {"alloc_failed", "events", "requests that got no memory"},
+    {"threads_started", "threads", "thread caches handed out"},
+    {"invalid_frees", "events", "frees refused as invalid"},
+};
+static_assert(sizeof kTable / sizeof kTable[0] == kCounterCount);
+
+}  // namespace
+
+CounterBlock shared_counters;
+
+const hz3_counter_info* counter_info(std::size_t index) {
+  return index < kCounterCount ? &kTable[index] : nullptr;
+}
+
+}  // namespace hz3

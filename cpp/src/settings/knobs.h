@@ -1,0 +1,69 @@
+// The knob table and the current values.
+//
+// One row per knob in knobs.cpp feeds the HZ3_* variables, the C API, the Python module and the
+// tuner. Values are read on slow paths only, with relaxed loads: a knob is a number on its own,
+// nothing is published through it. Any thread may set one at any time.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "hz3/hz3.h"
+
+namespace hz3 {
+
+enum class Knob : unsigned {
+  kArenaBytes,
+  kShards,
+  kThreadCacheBytes,
+  kBinBytes,
+  kBinBlocks,
+  kRemoteRoute,
+  kDrainLimit,
+  kStashMaxObjs,
+  kStashSpill,
+  kTransferSlots,
+  kTransferBytes,
+  kPackTries,
+  kPackBestfitK,
+  kLargeCacheSoft,
+  kLargeCacheHard,
+  kLargeMadvise,
+  kHugePages,
+  kPurgeDelayMs,
+  kPurgeBudgetBytes,
+  kEpochEvents,
+  kOnInvalidFree,
+  kCount
+};
+
+enum class RemoteRoute : std::int64_t { kOwnerStash = 0, kTransfer = 1 };
+enum class OnInvalidFree : std::int64_t { kAbort = 0, kWarn = 1 };
+enum class HugePages : std::int64_t { kOff = 0, kLarge = 1 };
+
+inline constexpr std::size_t kKnobCount = static_cast<std::size_t>(Knob::kCount);
+
+namespace detail {
+extern std::atomic<std::int64_t> knob_values[kKnobCount];
+}
+
+inline std::int64_t knob(Knob which) {
+  return detail::knob_values[static_cast<std::size_t>(which)].load(std::memory_order_relaxed);
+}
+
+inline std::size_t knob_size(Knob which) { return static_cast<std::size_t>(knob(which)); }
+
+const hz3_knob_info* knob_info(std::size_t index);
+
+// HZ3_OK or the reason of the refusal (see hz3.h).
+int set_knob(const char* name, std::int64_t value);
+int set_knob_from_text(const char* name, const char* text, char* message,
+                       std::size_t message_bytes);
+int find_knob(const char* name, std::size_t* index);
+
+// Reads HZ3_* from the environment; a refused value gets one line on stderr and leaves the default.
+// Called once, by the thread that boots the allocator, before any other use.
+void read_knobs_from_environment();
+
+}  // namespace hz3

@@ -1,0 +1,159 @@
+// Moving blocks between spans and batches; the shard's lock is held throughout.
+#include "span/central.h"
+
+#include <cstring>
+
+#include "arena/metadata.h"
+#include "base/bits.h"
+#include "span/invalid_free.h"
+
+namespace hz3 {
+namespace {
+
+constexpr unsigned kDescriptorsPerPiece = 32;
+
+}  // namespace
+
+void Central::link(Span* span) {
+  const unsigned list = fullness_of(*span);
+  Span*& head = classes_[span->class_index].lists[list];
+  span->fullness = static_cast<std::uint8_t>(list);
+  span->listed = true;
+  span->previous = nullptr;
+  span->next = head;
+  if (head != nullptr) head->previous = span;
+  head = span;
+}
+
+void Central::unlink(Span* span) {
+  if (span->next != nullptr) span->next->previous = span->previous;
+  if (span->previous != nullptr) {
+    span->previous->next = span->next;
+  } else {
+    classes_[span->class_index].lists[span->fullness] = span->next;
+  }
+  span->listed = false;
+}
+
+Span* Central::new_descriptor() {
+  if (descriptors_ == nullptr) {
+    auto* piece = static_cast<Span*>(metadata_allocate(kDescriptorsPerPiece * sizeof(Span)));
+    if (piece == nullptr) return nullptr;
+    for (unsigned i = kDescriptorsPerPiece; i-- != 0;) {
+      piece[i].next = descriptors_;
+      descriptors_ = &piece[i];
+    }
+  }
+  Span* span = descriptors_;
+  descriptors_ = span->next;
+  return span;
+}
+
+bool Central::add_span(unsigned class_index, PageHeap::Opening opening) {
+  const SizeClass& shape = kClasses[class_index];
+  Span* span = new_descriptor();
+  if (span == nullptr) return false;
+  bool zeroed = false;
+  const std::size_t page =
+      page_heap.allocate(shape.pages, shape.alignment_pages, opening, &zeroed);
+  if (page == kNoPage) {
+    span->next = descriptors_;
+    descriptors_ = span;
+    return false;
+  }
+  span->start = reinterpret_cast<std::uintptr_t>(arena.address_of_page(page));
+  span->first_page = static_cast<std::uint32_t>(page);
+  span->class_index = static_cast<std::uint8_t>(class_index);
+  span->shard = shard_;
+  span->free_blocks = shape.blocks;
+  unsigned left = shape.blocks;
+  for (std::uint64_t& word : span->free_bits) {
+    const unsigned here = min_of(left, 64u);
+    word = here == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << here) - 1;
+    left -= here;
+  }
+  // Written before a block can be handed out, so that whoever frees one finds them.
+  for (unsigned i = 0; i < shape.pages; ++i) arena.spans[page + i] = span;
+  std::memset(arena.tags + page, code_of(class_index, shard_), shape.pages);
+  link(span);
+  ++classes_[class_index].spans;
+  counters_.add(Counter::kSpansNew);
+  return true;
+}
+
+void Central::release(Span* span) {
+  const SizeClass& shape = span->size_class();
+  if (span->listed) unlink(span);
+  const std::size_t page = span->first_page;
+  std::memset(arena.tags + page, kNoCode, shape.pages);
+  for (unsigned i = 0; i < shape.pages; ++i) arena.spans[page + i] = nullptr;
+  page_heap.release(page, shape.pages);
+  --classes_[span->class_index].spans;
+  counters_.add(Counter::kSpansReleased);
+  span->next = descriptors_;
+  descriptors_ = span;
+}
+
+// Fills out[want - 1], out[want - 2], ... with rising addresses.
+unsigned Central::take_from(Span* span, void** out, unsigned want) {
+  const std::size_t block_bytes = span->size_class().block_bytes;
+  unsigned taken = 0;
+  for (unsigned index = 0; index < Span::kWords && taken < want; ++index) {
+    std::uint64_t word = span->free_bits[index];
+    while (word != 0 && taken < want) {
+      const std::size_t block = index * 64 + lowest_bit(word);
+      word &= word - 1;
+      out[want - ++taken] = reinterpret_cast<void*>(span->start + block * block_bytes);
+    }
+    span->free_bits[index] = word;
+  }
+  span->free_blocks = static_cast<std::uint16_t>(span->free_blocks - taken);
+  return taken;
+}
+
+unsigned Central::take_partial(unsigned class_index, void** out, unsigned want) {
+  Class& spans = classes_[class_index];
+  unsigned taken = 0;
+  for (unsigned list = 0; list < kLists && taken < want; ++list) {
+    while (spans.lists[list] != nullptr && taken < want) {
+      Span* span = spans.lists[list];
+      taken += take_from(span, out, want - taken);
+      if (span->free_blocks == 0) {
+        unlink(span);
+      } else if (fullness_of(*span) != span->fullness) {
+        unlink(span);
+        link(span);
+      }
+    }
+  }
+  spans.blocks_out += taken;
+  counters_.add(Counter::kCentralRefill, taken);
+  return taken;
+}
+
+void Central::put(Span* span, void* block) {
+  const unsigned index = span->index_of(block);
+  if (HZ3_UNLIKELY(index == Span::kNoBlock)) {
+    report_invalid_free(InvalidFree::kInterior, block);
+    return;
+  }
+  const std::uint64_t bit = std::uint64_t{1} << (index % 64);
+  std::uint64_t& word = span->free_bits[index / 64];
+  if (HZ3_UNLIKELY((word & bit) != 0)) {
+    report_invalid_free(InvalidFree::kDouble, block);
+    return;
+  }
+  word |= bit;
+  ++span->free_blocks;
+  --classes_[span->class_index].blocks_out;
+  if (span->free_blocks == span->size_class().blocks) {
+    release(span);
+  } else if (!span->listed) {
+    link(span);
+  } else if (fullness_of(*span) != span->fullness) {
+    unlink(span);
+    link(span);
+  }
+}
+
+}  // namespace hz3

@@ -1,0 +1,64 @@
+// Central: the spans of one shard, per class. Every method needs the shard's lock.
+//
+// Partly used spans wait in four lists by how full they are, fullest first, so that nearly empty
+// ones can drain and go back to the page heap. An empty span goes back at once.
+#pragma once
+
+#include <cstdint>
+
+#include "arena/page_heap.h"
+#include "settings/counters.h"
+#include "span/span.h"
+
+namespace hz3 {
+
+class Central {
+ public:
+  void boot(unsigned shard) { shard_ = static_cast<std::uint8_t>(shard); }
+
+  // Takes up to `want` blocks out of partly used spans; returns how many. They are stored from
+  // out[want - 1] downwards, lowest address last, so that a bin hands out low addresses first.
+  unsigned take_partial(unsigned class_index, void** out, unsigned want);
+
+  // Cuts a new span and links it. False when the page heap has no run (see PageHeap::Opening).
+  bool add_span(unsigned class_index, PageHeap::Opening opening);
+
+  // Puts one block back; `span` must be of this shard. Reports double and interior frees.
+  void put(Span* span, void* block);
+
+  struct ClassFigures {
+    std::uint64_t spans;
+    std::uint64_t blocks_out;
+  };
+  ClassFigures figures(unsigned class_index) const {
+    return {classes_[class_index].spans, classes_[class_index].blocks_out};
+  }
+
+  CounterBlock& counters() { return counters_; }
+  const CounterBlock& counters() const { return counters_; }
+
+ private:
+  static constexpr unsigned kLists = 4;
+
+  struct Class {
+    Span* lists[kLists] = {};  // 0: fullest
+    std::uint64_t spans = 0;
+    std::uint64_t blocks_out = 0;
+  };
+
+  static unsigned fullness_of(const Span& span) {
+    return span.free_blocks * kLists / (span.size_class().blocks + 1u);
+  }
+  void link(Span* span);
+  void unlink(Span* span);
+  Span* new_descriptor();
+  void release(Span* span);
+  static unsigned take_from(Span* span, void** out, unsigned want);
+
+  Class classes_[kClassCount];
+  Span* descriptors_ = nullptr;
+  std::uint8_t shard_ = 0;
+  CounterBlock counters_;
+};
+
+}  // namespace hz3

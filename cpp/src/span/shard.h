@@ -1,0 +1,34 @@
+// A shard: a lock and the spans it protects. Few of them, shared by all threads; a thread uses one
+// to take blocks from, blocks go back to the shard of their span.
+//
+// Lock order: a shard, then the page heap, then metadata. Nobody waits for a second shard while
+// holding one: other shards are only tried.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "base/futex_lock.h"
+#include "geometry/constants.h"
+#include "span/central.h"
+
+namespace hz3 {
+
+struct alignas(kCacheLineBytes) Shard {
+  FutexLock lock;
+  // Set by whoever leaves batches in the shard's stash, taken back by whoever drains it.
+  std::atomic<bool> stash_waiting{false};
+  std::atomic<std::uint32_t> threads{0};
+  alignas(kCacheLineBytes) Central central;
+};
+
+extern Shard shards[kMaxShards];
+extern unsigned shard_count;  // set once at boot
+
+void boot_shards(unsigned wanted);
+
+// The shard with the fewest threads; release_shard() when the thread ends.
+unsigned acquire_shard();
+void release_shard(unsigned index);
+
+}  // namespace hz3

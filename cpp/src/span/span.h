@@ -1,0 +1,52 @@
+// A span: a run of pages cut into blocks of one class, described outside the heap.
+//
+//   blocks = free (bit set) + out (with the application, or in a cache on its way)
+// Bits, counts and links change only under the lock of the span's shard. `shard`, `class_index`,
+// `first_page` and the page tags never change while a block is out, so whoever holds a block may
+// read them without a lock. Descriptors are never given back: a stale pointer to one stays valid.
+#pragma once
+
+#include <cstdint>
+
+#include "arena/arena.h"
+#include "base/bits.h"
+#include "geometry/size_classes.h"
+
+namespace hz3 {
+
+struct Span {
+  static constexpr unsigned kWords = kMaxBlocksPerSpan / 64;
+  static constexpr unsigned kNoBlock = ~0u;
+
+  Span* next = nullptr;  // among the partly used spans of its class, or in the pool of descriptors
+  Span* previous = nullptr;
+  std::uintptr_t start = 0;
+  std::uint32_t first_page = 0;
+  std::uint16_t free_blocks = 0;
+  std::uint8_t class_index = 0;
+  std::uint8_t shard = 0;
+  std::uint8_t fullness = 0;  // which list; see Central
+  bool listed = false;
+  std::uint64_t free_bits[kWords] = {};  // 1: free. All ones at first: lowest address goes first
+
+  const SizeClass& size_class() const { return kClasses[class_index]; }
+
+  // Index of the block that starts at `pointer`, or kNoBlock when none does.
+  unsigned index_of(const void* pointer) const {
+    const SizeClass& shape = size_class();
+    const std::uintptr_t offset = reinterpret_cast<std::uintptr_t>(pointer) - start;
+    // offset < 2^18 and reciprocal = ceil(2^32 / size): exact for every multiple of the size,
+    // because the error offset * (size - 1) / (size * 2^32) stays below one block.
+    const auto index = static_cast<unsigned>((offset * shape.reciprocal) >> 32);
+    if (std::uintptr_t{index} * shape.block_bytes != offset || index >= shape.blocks) {
+      return kNoBlock;
+    }
+    return index;
+  }
+
+  bool is_free(unsigned index) const { return ((free_bits[index / 64] >> (index % 64)) & 1) != 0; }
+};
+
+static_assert(sizeof(Span) <= 2 * kCacheLineBytes);
+
+}  // namespace hz3
