@@ -41,14 +41,6 @@ std::size_t metadata_bytes() {
   return used_bytes;
 }
 
-void lock_metadata_for_fork() { lock.lock(); }
-
-void unlock_metadata_after_fork(bool in_child) {
-  if (in_child) {
-    lock.reset_after_fork();
-  } else {
-    lock.unlock();
-  }
-}
+FutexLock& metadata_lock() { return lock; }
 
 }  // namespace hz3

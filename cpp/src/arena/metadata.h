@@ -6,6 +6,8 @@
 
 #include <cstddef>
 
+#include "base/futex_lock.h"
+
 namespace hz3 {
 
 // Zeroed, aligned to a cache line; nullptr when the system has no memory.
@@ -13,7 +15,6 @@ void* metadata_allocate(std::size_t bytes);
 
 std::size_t metadata_bytes();
 
-void lock_metadata_for_fork();
-void unlock_metadata_after_fork(bool in_child);
+FutexLock& metadata_lock();  // for fork
 
 }  // namespace hz3

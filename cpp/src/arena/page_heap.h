@@ -43,15 +43,14 @@ class PageHeap {
   Figures figures();
 
   // True once when the used pages have fallen below a quarter of their recent peak: the moment to
-  // give everything back without waiting.
+  // give everything aged back without regard to the budget.
   bool take_collapse();
 
   void add_counters(std::uint64_t* totals, std::size_t count) const {
     counters_.add_to(totals, count);
   }
 
-  void lock_for_fork() { lock_.lock(); }
-  void unlock_after_fork(bool in_child) { in_child ? lock_.reset_after_fork() : lock_.unlock(); }
+  FutexLock& lock() { return lock_; }  // for fork
 
  private:
   static constexpr unsigned kBuckets = 33;  // by free pages, eight to a bucket; 32: all free

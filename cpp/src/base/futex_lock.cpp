@@ -1,4 +1,4 @@
-// The waiting half of FutexLock: any thread, never on the hit path.
+// The waiting half of FutexLock, and its part of fork. Any thread, never on the hit path.
 #include "base/futex_lock.h"
 
 #include <linux/futex.h>
@@ -14,15 +14,34 @@ constexpr int kSpins = 64;
 
 }  // namespace
 
+constinit HZ3_TLS char FutexLock::here_ = 0;
+constinit std::atomic<std::uint32_t> FutexLock::fork_owner_{0};
+
 void FutexLock::lock_slow() {
+  if (forking()) return;
   const int saved_errno = errno;
   for (int i = 0; i < kSpins; ++i) {
     if (try_lock()) return;
     cpu_relax();
   }
-  // From here on we may sleep, so whoever releases must wake: take the lock as kContended.
-  while (state_.exchange(kContended, std::memory_order_acquire) != kFree) {
-    syscall(SYS_futex, &state_, FUTEX_WAIT_PRIVATE, kContended, nullptr, nullptr, 0);
+  // From here on we may sleep, so whoever releases must wake. A sleeper only adds its mark to the
+  // owner's word, and takes the lock as contended, since others may sleep as well.
+  std::uint32_t seen = state_.load(std::memory_order_relaxed);
+  for (;;) {
+    if (seen == kFree) {
+      if (state_.compare_exchange_weak(seen, identity() | kContended, std::memory_order_acquire,
+                                       std::memory_order_relaxed)) {
+        break;
+      }
+      continue;
+    }
+    if ((seen & kContended) == 0 &&
+        !state_.compare_exchange_weak(seen, seen | kContended, std::memory_order_relaxed,
+                                      std::memory_order_relaxed)) {
+      continue;
+    }
+    syscall(SYS_futex, &state_, FUTEX_WAIT_PRIVATE, seen | kContended, nullptr, nullptr, 0);
+    seen = state_.load(std::memory_order_relaxed);
   }
   errno = saved_errno;
 }
@@ -32,5 +51,22 @@ void FutexLock::wake() {
   syscall(SYS_futex, &state_, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
   errno = saved_errno;
 }
+
+void FutexLock::lock_for_fork() {
+  held_by_interrupted_ =
+      (state_.load(std::memory_order_relaxed) & ~kContended) == identity();
+  if (!held_by_interrupted_) lock();
+}
+
+void FutexLock::unlock_after_fork() {
+  if (!held_by_interrupted_) unlock();
+  held_by_interrupted_ = false;
+}
+
+void begin_fork() {
+  FutexLock::fork_owner_.store(FutexLock::identity(), std::memory_order_relaxed);
+}
+
+void end_fork() { FutexLock::fork_owner_.store(0, std::memory_order_relaxed); }
 
 }  // namespace hz3

@@ -1,8 +1,13 @@
-// The one lock of the allocator: four bytes, futex-backed, constant-initialised.
+// The one lock of the allocator: futex-backed, constant-initialised, knows its owner.
 //
 // Sections are short (well under a microsecond for a batch), so a waiter first looks again a few
 // times and then sleeps: with more threads than CPUs a spinner would burn the holder's time slice.
-// States: 0 free, 1 held, 2 held and somebody may sleep.
+// The word is 0 when free, else the owner's identity, plus kContended when somebody may sleep.
+//
+// Fork. The forking thread takes every lock before fork and gives them back after it. In between it
+// may allocate (handlers of the program that were registered before ours run then): its own locks let
+// it pass, and unlocking is put off. A lock that the thread holds already, because fork was called in a
+// signal handler that interrupted a section, stays with the interrupted section.
 #pragma once
 
 #include <atomic>
@@ -21,39 +26,63 @@ class FutexLock {
   bool try_lock() {
     std::uint32_t expected = kFree;
     // acquire: pairs with the release in unlock() [lock-handover]
-    return state_.load(std::memory_order_relaxed) == kFree &&
-           state_.compare_exchange_strong(expected, kHeld, std::memory_order_acquire,
-                                          std::memory_order_relaxed);
+    return (state_.load(std::memory_order_relaxed) == kFree &&
+            state_.compare_exchange_strong(expected, identity(), std::memory_order_acquire,
+                                           std::memory_order_relaxed)) ||
+           HZ3_UNLIKELY(forking());
   }
 
   void lock() {
     std::uint32_t expected = kFree;
-    if (HZ3_UNLIKELY(!state_.compare_exchange_strong(expected, kHeld, std::memory_order_acquire,
+    if (HZ3_UNLIKELY(!state_.compare_exchange_strong(expected, identity(),
+                                                     std::memory_order_acquire,
                                                      std::memory_order_relaxed))) {
       lock_slow();
     }
   }
 
   void unlock() {
+    if (HZ3_UNLIKELY(forking())) return;
     // release: publishes what the section wrote [lock-handover]
-    if (HZ3_UNLIKELY(state_.exchange(kFree, std::memory_order_release) == kContended)) wake();
+    if (HZ3_UNLIKELY((state_.exchange(kFree, std::memory_order_release) & kContended) != 0)) wake();
   }
 
-  // In the child after fork: the holder may not exist any more.
-  void reset_after_fork() { state_.store(kFree, std::memory_order_relaxed); }
-
-  bool is_held() const { return state_.load(std::memory_order_relaxed) != kFree; }
+  // Around fork, in the forking thread; begin_fork() follows when all locks are taken.
+  void lock_for_fork();
+  void unlock_after_fork();
 
  private:
   static constexpr std::uint32_t kFree = 0;
-  static constexpr std::uint32_t kHeld = 1;
-  static constexpr std::uint32_t kContended = 2;
+  static constexpr std::uint32_t kContended = std::uint32_t{1} << 31;
+
+  // Unique among the threads of a process and kept over fork: the address of a thread-local byte, as
+  // far as it fits. Two threads share one only if their storage lies 64 GiB apart.
+  static std::uint32_t identity() {
+    return static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(&here_) >> 5 &
+                                      (kContended - 1)) |
+           1;
+  }
+  static bool forking() {
+    return fork_owner_.load(std::memory_order_relaxed) == identity();
+  }
 
   HZ3_COLD void lock_slow();
   HZ3_COLD void wake();
 
+  friend void begin_fork();
+  friend void end_fork();
+
+  static constinit HZ3_TLS char here_;
+  // The thread between begin_fork() and end_fork(); only that thread ever finds itself in it.
+  static std::atomic<std::uint32_t> fork_owner_;
+
   std::atomic<std::uint32_t> state_{kFree};
+  bool held_by_interrupted_ = false;  // only between lock_for_fork() and unlock_after_fork()
 };
+
+// From begin_fork() to end_fork() the calling thread passes all locks, which it must hold.
+void begin_fork();
+void end_fork();
 
 class LockGuard {
  public:

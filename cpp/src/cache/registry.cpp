@@ -42,14 +42,15 @@ void ThreadCache::boot(unsigned shard) {
   clock_countdown = 0;
   for (unsigned index = 0; index < kCodeCount; ++index) {
     bins[index] = empty_cache.bins[0];
-    states[index] = {bins[index].top, bins[index].top, 0, 0, false};
+    states[index] = {bins[index].top, bins[index].top, 0, 0, false, false};
   }
   for (unsigned class_index = 0; class_index < kClassCount; ++class_index) {
     const Code code = code_of(class_index, shard);
     void** slots = compact[class_index];
     slots[0] = nullptr;
     bins[code] = {slots + 1, slots + 1 + kCompactSlots};
-    states[code] = {slots + 1, slots + 1, kCompactSlots, kCompactSlots, false};
+    states[code] = {slots + 1, slots + 1, kCompactSlots, kCompactSlots, false,
+                    false};
   }
   size_codes[0] = code_of(0, shard);
   for (std::size_t i = 1; i < sizeof size_codes; ++i) {
@@ -132,14 +133,9 @@ void add_thread_counters(std::uint64_t* totals, std::size_t count) {
   }
 }
 
-void lock_thread_caches_for_fork() { lock.lock(); }
+FutexLock& thread_cache_lock() { return lock; }
 
-void unlock_thread_caches_after_fork(bool in_child) {
-  if (!in_child) {
-    lock.unlock();
-    return;
-  }
-  lock.reset_after_fork();
+void adopt_caches_in_child() {
   ThreadCache* cache = used;
   while (cache != nullptr) {
     ThreadCache* next = cache->next;

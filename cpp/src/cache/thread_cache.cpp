@@ -14,6 +14,8 @@ namespace hz3 {
 namespace {
 
 constexpr unsigned kSmallestBound = 4;
+// A bin that its thread only frees into needs no more than a batch to send off.
+constexpr std::size_t kSendingBytes = 64 * 1024;
 
 unsigned largest_bound(Code code) {
   const std::size_t by_bytes =
@@ -22,16 +24,25 @@ unsigned largest_bound(Code code) {
   return max_of(min_of<unsigned>(blocks, static_cast<unsigned>(by_bytes)), kSmallestBound);
 }
 
+unsigned largest_sending_bound(Code code) {
+  const std::size_t by_bytes = kSendingBytes / kClasses[class_of_code(code)].block_bytes;
+  return max_of(min_of<unsigned>(largest_bound(code), static_cast<unsigned>(by_bytes)),
+                kSmallestBound);
+}
+
 }  // namespace
+
+constinit std::atomic<std::uint64_t> cache_share_bytes{std::uint64_t{1} << 20};
 
 void ThreadCache::set_bound(Code code, unsigned capacity) {
   states[code].capacity = static_cast<std::uint16_t>(capacity);
   bins[code].end = states[code].floor + capacity;
 }
 
-void ThreadCache::grow_bound(Code code) {
+void ThreadCache::grow_bound(Code code, unsigned largest) {
   BinState& state = states[code];
-  const unsigned wanted = min_of(max_of(2u * state.capacity, kSmallestBound), largest_bound(code));
+  const unsigned wanted = min_of(max_of(2u * state.capacity, kSmallestBound), largest);
+  if (wanted <= state.capacity) return;
   if (wanted > state.room && !grow_array(code)) return;
   set_bound(code, wanted);
 }
@@ -40,12 +51,10 @@ void ThreadCache::drop_oldest(Code code, unsigned dropped) {
   BinState& state = states[code];
   while (dropped != 0) {
     const unsigned batch = min_of(dropped, Magazine::kSlots);
-    void* blocks[Magazine::kSlots];
-    std::memcpy(blocks, state.floor, batch * sizeof(void*));
     const unsigned left = count(code) - batch;
+    give_blocks(user, code, state.floor, batch);
     std::memmove(state.floor, state.floor + batch, left * sizeof(void*));
     bins[code].top = state.floor + left;
-    give_blocks(user, code, blocks, batch);
     dropped -= batch;
   }
 }
@@ -54,20 +63,33 @@ void* ThreadCache::refill(Code code) {
   BinState& state = states[code];
   counters.add(Counter::kBinMiss);
   state.busy = true;
-  grow_bound(code);
-  void* blocks[Magazine::kSlots];
+  state.missed = true;
+  grow_bound(code, largest_bound(code));
   const unsigned want = min_of((state.capacity + 1u) / 2, Magazine::kSlots);
+  if (state.room >= Magazine::kSlots) {
+    const unsigned taken = take_blocks(user, code, state.floor, want);
+    if (taken == 0) return nullptr;
+    bins[code].top = state.floor + taken - 1;
+    return state.floor[taken - 1];
+  }
+  return refill_compact(code, want);
+}
+
+// A batch may be larger than a compact array.
+void* ThreadCache::refill_compact(Code code, unsigned want) {
+  BinState& state = states[code];
+  void* blocks[Magazine::kSlots];
   unsigned taken = take_blocks(user, code, blocks, want);
   if (taken == 0) return nullptr;
-  --taken;
+  void* best = blocks[--taken];
   if (taken > state.room && !grow_array(code)) {
     return_blocks(user, class_of_code(code), blocks, taken - state.room);
-    std::memmove(blocks, blocks + taken - state.room, (state.room + 1u) * sizeof(void*));
+    std::memmove(blocks, blocks + taken - state.room, state.room * sizeof(void*));
     taken = state.room;
   }
   std::memcpy(state.floor, blocks, taken * sizeof(void*));
   bins[code].top = state.floor + taken;
-  return blocks[taken];
+  return best;
 }
 
 void ThreadCache::flush(Code code) {
@@ -75,7 +97,7 @@ void ThreadCache::flush(Code code) {
   counters.add(Counter::kBinOverflow);
   state.busy = true;
   const unsigned before = state.capacity;
-  grow_bound(code);
+  grow_bound(code, state.missed ? largest_bound(code) : largest_sending_bound(code));
   const unsigned have = count(code);
   if (have < state.capacity && state.capacity > before) return;
   const unsigned half = max_of((have + 1) / 2, have - min_of<unsigned>(have, state.capacity / 2u));
@@ -91,6 +113,7 @@ void ThreadCache::tick() {
     if (state.room == 0) continue;
     const bool idle = !state.busy && bins[code].top == state.seen_top;
     state.busy = false;
+    state.missed = false;
     if (idle && (state.capacity > kSmallestBound || count(code) != 0)) {
       const unsigned bound = state.capacity > kCompactSlots ? state.capacity / 2u : kSmallestBound;
       const unsigned keep = state.capacity > kCompactSlots ? bound : 0;
@@ -107,7 +130,9 @@ void ThreadCache::tick() {
     cached += std::uint64_t{count(code)} * kClasses[class_of_code(code)].block_bytes;
   }
   cached_bytes.store(cached, std::memory_order_relaxed);
-  const std::uint64_t allowed = knob_size(Knob::kThreadCacheBytes);
+  const std::uint64_t allowed =
+      min_of<std::uint64_t>(knob_size(Knob::kThreadCacheBytes),
+                            cache_share_bytes.load(std::memory_order_relaxed));
   if (cached <= allowed) return;
   // Every bin gives the same share, so the mix that the program uses keeps its proportions.
   for (unsigned index = 1; index < kCodeCount; ++index) {

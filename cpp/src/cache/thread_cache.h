@@ -14,6 +14,7 @@
 #include <cstdint>
 
 #include "base/compiler.h"
+#include "base/futex_lock.h"
 #include "geometry/size_classes.h"
 #include "remote/route.h"
 #include "settings/counters.h"
@@ -41,6 +42,7 @@ struct BinState {
   std::uint16_t capacity;   // present bound: floor + capacity == end
   std::uint16_t room;       // slots of the array
   bool busy;                // had a slow event since the last tick
+  bool missed;              // malloc found it empty since the last tick
 };
 
 struct ThreadCache : HitPath {
@@ -72,8 +74,9 @@ struct ThreadCache : HitPath {
  private:
   friend ThreadCache* acquire_thread_cache();
   void boot(unsigned shard);
+  void* refill_compact(Code code, unsigned want);
   bool grow_array(Code code);
-  void grow_bound(Code code);
+  void grow_bound(Code code, unsigned largest);
   void set_bound(Code code, unsigned capacity);
   void drop_oldest(Code code, unsigned count);
   unsigned count(Code code) const {
@@ -81,10 +84,13 @@ struct ThreadCache : HitPath {
   }
 };
 
-extern const HitPath empty_cache;
+// Most bytes that one cache may keep over a tick, besides the knob; set by policy.
+extern std::atomic<std::uint64_t> cache_share_bytes;
+
+extern constinit const HitPath empty_cache;
 
 // The calling thread's cache; &empty_cache when it has none.
-extern HZ3_TLS HitPath* current_cache;
+extern constinit HZ3_TLS HitPath* current_cache;
 
 // A cache out of the pool or a new one, put into the registry; nullptr when there is no memory.
 ThreadCache* acquire_thread_cache();
@@ -98,9 +104,9 @@ struct CacheFigures {
 CacheFigures thread_cache_figures();
 void add_thread_counters(std::uint64_t* totals, std::size_t count);
 
-void lock_thread_caches_for_fork();
-// In the child, caches of threads that do not exist there any more go back to the pool with their
-// blocks, for the next threads.
-void unlock_thread_caches_after_fork(bool in_child);
+FutexLock& thread_cache_lock();  // for fork
+// In the child, with the lock held: caches of threads that do not exist there any more go back to the
+// pool with their blocks, for the next threads.
+void adopt_caches_in_child();
 
 }  // namespace hz3

@@ -16,19 +16,21 @@ namespace hz3 {
 HZ3_NOINLINE void* allocate_slow(std::size_t size);
 HZ3_NOINLINE void release_slow(void* block);
 
-// The hit path of malloc.
-HZ3_ALWAYS_INLINE void* allocate(std::size_t size) {
-  if (HZ3_LIKELY(size <= kMaxTableBytes)) {
-    HitPath* cache = current_cache;
-    Bin& bin = cache->bins[cache->size_codes[(size + kMinBlockBytes - 1) >> kMinBlockShift]];
-    void** top = bin.top;
-    void* block = top[-1];
-    if (HZ3_LIKELY(block != nullptr)) {
-      bin.top = top - 1;
-      return block;
-    }
-  }
-  return allocate_slow(size);
+// The hit path of malloc; nullptr: take the slow path. Callers end in a tail call to that, which
+// keeps the hit path free of a stack frame.
+HZ3_ALWAYS_INLINE void* allocate_hit(std::size_t size) {
+  if (HZ3_UNLIKELY(size > kMaxTableBytes)) return nullptr;
+  HitPath* cache = current_cache;
+  Bin& bin = cache->bins[cache->size_codes[(size + kMinBlockBytes - 1) >> kMinBlockShift]];
+  void** top = bin.top;
+  void* block = top[-1];
+  if (HZ3_LIKELY(block != nullptr)) bin.top = top - 1;
+  return block;
+}
+
+inline void* allocate(std::size_t size) {
+  void* block = allocate_hit(size);
+  return HZ3_LIKELY(block != nullptr) ? block : allocate_slow(size);
 }
 
 // The hit path of free. NULL, foreign and large pointers lie outside the arena.

@@ -19,6 +19,8 @@ HZ3_ALWAYS_INLINE void* or_enomem(void* block) {
   return block;
 }
 
+HZ3_NOINLINE void* malloc_miss(std::size_t size) { return or_enomem(hz3::allocate_slow(size)); }
+
 // memalign of glibc: alignments are rounded up to a power of two.
 void* aligned(std::size_t alignment, std::size_t size) {
   if (alignment > SIZE_MAX / 2 + 1) {
@@ -41,10 +43,8 @@ void* resize(void* block, std::size_t size) {
 }  // namespace
 
 HZ3_EXPORT void* malloc(std::size_t size) noexcept {
-  void* block = allocate(size);
-  if (HZ3_LIKELY(block != nullptr)) return block;
-  errno = ENOMEM;
-  return nullptr;
+  void* block = hz3::allocate_hit(size);
+  return HZ3_LIKELY(block != nullptr) ? block : malloc_miss(size);
 }
 
 HZ3_EXPORT void free(void* block) noexcept { hz3::release(block); }
@@ -100,7 +100,7 @@ HZ3_EXPORT void* pvalloc(std::size_t size) noexcept {
 HZ3_EXPORT std::size_t malloc_usable_size(void* block) noexcept { return hz3::usable_size(block); }
 
 // Old programs and some static libraries call these names of glibc.
-HZ3_EXPORT void* __libc_malloc(std::size_t size) noexcept { return malloc(size); }
+HZ3_EXPORT void* __libc_malloc(std::size_t size) noexcept { return or_enomem(allocate(size)); }
 HZ3_EXPORT void __libc_free(void* block) noexcept { hz3::release(block); }
 HZ3_EXPORT void* __libc_calloc(std::size_t count, std::size_t size) noexcept {
   return calloc(count, size);

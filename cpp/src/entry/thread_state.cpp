@@ -18,11 +18,11 @@ enum class ThreadState : std::uint8_t { kNew, kLive, kEnded };
 
 constinit HZ3_TLS ThreadState thread_state = ThreadState::kNew;
 
-constinit FutexLock boot_lock;
+constinit FutexLock booting;
 constinit std::atomic<bool> booted{false};
 constinit pthread_key_t end_of_thread = 0;
 
-constinit FutexLock direct_lock;
+constinit FutexLock direct;
 constinit CounterBlock direct_counters;
 constinit RouteUser direct_user = {0, &direct_counters};
 
@@ -35,7 +35,7 @@ void end_thread(void* argument) {
 }
 
 bool boot() {
-  const LockGuard guard(boot_lock);
+  const LockGuard guard(booting);
   if (booted.load(std::memory_order_relaxed)) return true;
   read_knobs_from_environment();
   if (!boot_arena(knob_size(Knob::kArenaBytes))) return false;
@@ -71,26 +71,14 @@ ThreadCache* thread_cache() {
   return cache;
 }
 
-DirectUser::DirectUser() : user_(direct_user) { direct_lock.lock(); }
-DirectUser::~DirectUser() { direct_lock.unlock(); }
+DirectUser::DirectUser() : user_(direct_user) { direct.lock(); }
+DirectUser::~DirectUser() { direct.unlock(); }
 
 void add_direct_counters(std::uint64_t* totals, std::size_t count) {
   direct_counters.add_to(totals, count);
 }
 
-void lock_entry_for_fork() {
-  boot_lock.lock();
-  direct_lock.lock();
-}
-
-void unlock_entry_after_fork(bool in_child) {
-  if (in_child) {
-    direct_lock.reset_after_fork();
-    boot_lock.reset_after_fork();
-  } else {
-    direct_lock.unlock();
-    boot_lock.unlock();
-  }
-}
+FutexLock& boot_lock() { return booting; }
+FutexLock& direct_lock() { return direct; }
 
 }  // namespace hz3

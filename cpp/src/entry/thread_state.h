@@ -29,7 +29,7 @@ class DirectUser {
 
 void add_direct_counters(std::uint64_t* totals, std::size_t count);
 
-void lock_entry_for_fork();
-void unlock_entry_after_fork(bool in_child);
+FutexLock& boot_lock();    // both for fork
+FutexLock& direct_lock();
 
 }  // namespace hz3

@@ -224,7 +224,8 @@ void* LargeHeap::allocate(std::size_t size, std::size_t alignment, bool* zeroed)
   const std::size_t alignment_chunks = max_of<std::size_t>(alignment >> kChunkShift, 1);
   {
     const LockGuard guard(lock_);
-    if (chunks <= region_chunks() && alignment_chunks <= region_chunks()) {
+    // The region itself starts on a multiple of kSegmentBytes only.
+    if (chunks <= region_chunks() && alignment <= kSegmentBytes) {
       Range* range = take(chunks, alignment_chunks, false);
       if (range != nullptr) {
         *zeroed = range->state == RangeState::kClean;

@@ -54,8 +54,7 @@ class LargeHeap {
     counters_.add_to(totals, count);
   }
 
-  void lock_for_fork() { lock_.lock(); }
-  void unlock_after_fork(bool in_child) { in_child ? lock_.reset_after_fork() : lock_.unlock(); }
+  FutexLock& lock() { return lock_; }  // for fork
 
  private:
   // A block with a mapping of its own.

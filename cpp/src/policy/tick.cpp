@@ -23,14 +23,23 @@ constexpr std::uint64_t kTickNs = 100 * kNsPerMs;
 // relaxed: whoever wins the exchange does the work; nothing else is published through it
 constinit std::atomic<std::uint64_t> generation_ends_ns{0};
 
+constexpr std::uint64_t kSmallestParking = std::uint64_t{1} << 20;
+constexpr std::uint64_t kSmallestShare = 64 * 1024;
+
+// What all thread caches together may park: an eighth of what is in use, at least a mebibyte.
+void share_parking() {
+  const std::uint64_t used_bytes = (std::uint64_t{page_heap.figures().used_pages} << kPageShift) +
+                                   large_heap.figures().used_bytes;
+  const std::uint64_t parking = max_of(used_bytes / 8, kSmallestParking);
+  const std::uint64_t threads = max_of<std::uint64_t>(thread_cache_figures().threads, 1);
+  cache_share_bytes.store(max_of(parking / threads, kSmallestShare), std::memory_order_relaxed);
+}
+
 void end_generation(ThreadCache* cache, std::uint64_t now_ns, std::uint64_t delay_ns) {
+  share_parking();
   decay_routes(cache->user, false);
   const std::size_t budget = knob_size(Knob::kPurgeBudgetBytes);
-  if (page_heap.take_collapse()) {
-    page_heap.purge_all();
-  } else {
-    page_heap.purge_aged(budget);
-  }
+  page_heap.purge_aged(page_heap.take_collapse() ? SIZE_MAX : budget);
   large_heap.purge_older(now_ns - min_of(now_ns, delay_ns), budget);
 }
 

@@ -76,8 +76,13 @@ bool boot_magazines(std::size_t arena_bytes) {
 }
 
 Magazine* acquire_magazine(unsigned shard) {
-  Magazine* magazine = pool[shard].empties.pop();
-  if (magazine != nullptr) return magazine;
+  // One-way traffic fills the lanes of those who allocate and empties those of who frees, so the other
+  // lanes come before a fresh magazine.
+  for (unsigned i = 0; i < kMaxShards; ++i) {
+    MagazineStack& lane = pool[(shard + i) % kMaxShards].empties;
+    if (lane.is_empty()) continue;
+    if (Magazine* magazine = lane.pop()) return magazine;
+  }
   const LockGuard guard(lock);
   if (fresh == accessible) {
     if (accessible == reserved || !os::commit(base + accessible, kPieceBytes)) return nullptr;
@@ -98,14 +103,6 @@ std::size_t magazine_bytes() {
   return fresh * sizeof(Magazine);
 }
 
-void lock_magazines_for_fork() { lock.lock(); }
-
-void unlock_magazines_after_fork(bool in_child) {
-  if (in_child) {
-    lock.reset_after_fork();
-  } else {
-    lock.unlock();
-  }
-}
+FutexLock& magazine_lock() { return lock; }
 
 }  // namespace hz3

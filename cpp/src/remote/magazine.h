@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/futex_lock.h"
 #include "geometry/constants.h"
 
 namespace hz3 {
@@ -67,7 +68,6 @@ std::size_t magazine_bytes();
 std::uint32_t magazine_index(const Magazine* magazine);
 Magazine* magazine_at(std::uint32_t index);
 
-void lock_magazines_for_fork();
-void unlock_magazines_after_fork(bool in_child);
+FutexLock& magazine_lock();  // for fork
 
 }  // namespace hz3

@@ -92,7 +92,9 @@ Magazine* filled_magazine(const RouteUser& user, void** blocks, unsigned count) 
 void leave_for(const RouteUser& user, unsigned owner, unsigned class_index, void** blocks,
                unsigned count) {
   Magazine* magazine = filled_magazine(user, blocks, count);
-  if (magazine == nullptr || !owner_stash.push(owner, class_index, magazine, ~0u)) {
+  // Bounded: a lock holder that was preempted must not be buried, so at the limit we wait for it.
+  const auto limit = max_of(static_cast<unsigned>(knob(Knob::kStashMaxObjs)), 1u);
+  if (magazine == nullptr || !owner_stash.push(owner, class_index, magazine, limit)) {
     if (magazine != nullptr) release_magazine(magazine, user.shard);
     lock_shard(owner);
     put_in_spans(owner, blocks, count);
