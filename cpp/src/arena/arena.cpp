@@ -27,7 +27,7 @@ bool try_boot(std::size_t bytes) {
   const std::size_t pages = bytes >> kPageShift;
   const std::size_t segments = bytes >> kSegmentShift;
   const std::size_t tables_bytes = table_bytes(pages, segments);
-  auto* tables = static_cast<char*>(os::map(tables_bytes));
+  auto* tables = static_cast<char*>(os::map(tables_bytes, os::Mapping::kSparse));
   if (tables == nullptr) return false;
   void* base = os::reserve(bytes, kSegmentBytes);
   if (base == nullptr) {
@@ -53,9 +53,10 @@ constinit Arena arena;
 
 bool boot_arena(std::size_t wanted_bytes) {
   std::size_t bytes = wanted_bytes != 0 ? wanted_bytes : default_bytes();
-  // Under RLIMIT_AS the program needs address space of its own, and so do large blocks.
+  // Under RLIMIT_AS the program needs address space of its own, and so do large blocks, which get
+  // mappings then.
   const std::size_t limit = os::address_space_limit();
-  if (limit != SIZE_MAX) bytes = min_of(bytes, limit / 4);
+  if (limit != SIZE_MAX) bytes = min_of(bytes, limit / 8 * 3);
   bytes = max_of(align_down(bytes, kSegmentBytes), kSmallestArena);
   while (!try_boot(bytes)) {
     if (bytes == kSmallestArena) return false;

@@ -25,7 +25,7 @@ void* metadata_allocate(std::size_t bytes) {
   const LockGuard guard(lock);
   if (bytes > static_cast<std::size_t>(limit - cursor)) {
     const std::size_t piece = max_of(align_up(bytes, kChunkBytes), kPieceBytes);
-    auto* fresh = static_cast<char*>(os::map(piece));
+    auto* fresh = static_cast<char*>(os::map(piece, os::Mapping::kSparse));
     if (fresh == nullptr) return nullptr;
     cursor = fresh;
     limit = fresh + piece;

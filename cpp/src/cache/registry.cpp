@@ -14,10 +14,6 @@ constinit ThreadCache* used = nullptr;
 constinit ThreadCache* unused = nullptr;
 constinit std::uint64_t used_count = 0;
 
-struct FullArray {
-  void* slots[kFullSlots + 1];
-};
-
 // Bins of the empty cache: malloc finds nullptr below top, free finds top == end.
 constexpr void* const kNothing[2] = {nullptr, nullptr};
 
@@ -42,35 +38,20 @@ void ThreadCache::boot(unsigned shard) {
   clock_countdown = 0;
   for (unsigned index = 0; index < kCodeCount; ++index) {
     bins[index] = empty_cache.bins[0];
-    states[index] = {bins[index].top, bins[index].top, 0, 0, false, false};
+    states[index] = {bins[index].top, bins[index].top, 0, 0, 0, false, false};
   }
   for (unsigned class_index = 0; class_index < kClassCount; ++class_index) {
     const Code code = code_of(class_index, shard);
     void** slots = compact[class_index];
     slots[0] = nullptr;
     bins[code] = {slots + 1, slots + 1 + kCompactSlots};
-    states[code] = {slots + 1, slots + 1, kCompactSlots, kCompactSlots, false,
+    states[code] = {slots + 1, slots + 1, kCompactSlots, kCompactSlots, 0, false,
                     false};
   }
   size_codes[0] = code_of(0, shard);
   for (std::size_t i = 1; i < sizeof size_codes; ++i) {
     size_codes[i] = code_of(class_of_size(i << kMinBlockShift), shard);
   }
-}
-
-bool ThreadCache::grow_array(Code code) {
-  BinState& state = states[code];
-  if (state.room == kFullSlots) return true;
-  auto* array = static_cast<FullArray*>(metadata_allocate(sizeof(FullArray)));
-  if (array == nullptr) return false;
-  const unsigned have = count(code);
-  array->slots[0] = nullptr;
-  for (unsigned i = 0; i < have; ++i) array->slots[1 + i] = state.floor[i];
-  state.floor = &array->slots[1];
-  state.seen_top = nullptr;
-  state.room = kFullSlots;
-  bins[code] = {state.floor + have, state.floor + state.capacity};
-  return true;
 }
 
 ThreadCache* acquire_thread_cache() {

@@ -7,6 +7,7 @@
 
 #include <cstring>
 
+#include "arena/metadata.h"
 #include "base/bits.h"
 #include "settings/knobs.h"
 
@@ -43,28 +44,63 @@ void ThreadCache::grow_bound(Code code, unsigned largest) {
   BinState& state = states[code];
   const unsigned wanted = min_of(max_of(2u * state.capacity, kSmallestBound), largest);
   if (wanted <= state.capacity) return;
-  if (wanted > state.room && !grow_array(code)) return;
+  if (wanted > state.room && !grow_array(code, wanted)) return;
   set_bound(code, wanted);
 }
 
-void ThreadCache::drop_oldest(Code code, unsigned dropped) {
+void ThreadCache::drop_oldest(Code code, unsigned dropped, Way way) {
   BinState& state = states[code];
   while (dropped != 0) {
     const unsigned batch = min_of(dropped, Magazine::kSlots);
     const unsigned left = count(code) - batch;
-    give_blocks(user, code, state.floor, batch);
+    if (way == Way::kRoute) {
+      give_blocks(user, code, state.floor, batch);
+    } else {
+      return_blocks(user, class_of_code(code), state.floor, batch);
+    }
     std::memmove(state.floor, state.floor + batch, left * sizeof(void*));
     bins[code].top = state.floor + left;
     dropped -= batch;
   }
 }
 
+void** ThreadCache::new_array(unsigned room) {
+  if (room == kMiddleSlots && spare_middle != nullptr) {
+    void** array = spare_middle;
+    spare_middle = static_cast<void**>(array[0]);
+    return array;
+  }
+  return static_cast<void**>(metadata_allocate((room + 1) * sizeof(void*)));
+}
+
+// Gives the bin an array with room for `wanted` blocks.
+bool ThreadCache::grow_array(Code code, unsigned wanted) {
+  BinState& state = states[code];
+  const unsigned room = wanted <= kMiddleSlots ? kMiddleSlots : kFullSlots;
+  if (state.room >= room) return true;
+  void** array = new_array(room);
+  if (array == nullptr) return false;
+  const unsigned have = count(code);
+  array[0] = nullptr;
+  std::memcpy(array + 1, state.floor, have * sizeof(void*));
+  if (state.room == kMiddleSlots) {
+    state.floor[-1] = spare_middle;
+    spare_middle = state.floor - 1;
+  }
+  state.floor = array + 1;
+  state.seen_top = nullptr;
+  state.room = static_cast<std::uint16_t>(room);
+  bins[code] = {state.floor + have, state.floor + state.capacity};
+  return true;
+}
+
 void* ThreadCache::refill(Code code) {
   BinState& state = states[code];
   counters.add(Counter::kBinMiss);
   state.busy = true;
+  // A first miss may be a start or a change of the mix; a second one shows demand.
+  if (state.missed) grow_bound(code, largest_bound(code));
   state.missed = true;
-  grow_bound(code, largest_bound(code));
   const unsigned want = min_of((state.capacity + 1u) / 2, Magazine::kSlots);
   if (state.room >= Magazine::kSlots) {
     const unsigned taken = take_blocks(user, code, state.floor, want);
@@ -82,7 +118,7 @@ void* ThreadCache::refill_compact(Code code, unsigned want) {
   unsigned taken = take_blocks(user, code, blocks, want);
   if (taken == 0) return nullptr;
   void* best = blocks[--taken];
-  if (taken > state.room && !grow_array(code)) {
+  if (taken > state.room && !grow_array(code, taken)) {
     return_blocks(user, class_of_code(code), blocks, taken - state.room);
     std::memmove(blocks, blocks + taken - state.room, state.room * sizeof(void*));
     taken = state.room;
@@ -102,7 +138,7 @@ void ThreadCache::flush(Code code) {
   if (have < state.capacity && state.capacity > before) return;
   const unsigned half = max_of((have + 1) / 2, have - min_of<unsigned>(have, state.capacity / 2u));
   // Whole batches: what is left over beyond them would travel in one of its own.
-  drop_oldest(code, half > Magazine::kSlots ? half - half % Magazine::kSlots : half);
+  drop_oldest(code, half > Magazine::kSlots ? half - half % Magazine::kSlots : half, Way::kRoute);
 }
 
 void ThreadCache::tick() {
@@ -111,7 +147,10 @@ void ThreadCache::tick() {
     const auto code = static_cast<Code>(index);
     BinState& state = states[code];
     if (state.room == 0) continue;
-    const bool idle = !state.busy && bins[code].top == state.seen_top;
+    // Equal tops may be chance once; twice in a row they rarely are.
+    const bool unused = !state.busy && bins[code].top == state.seen_top;
+    state.idle_ticks = unused ? static_cast<std::uint8_t>(state.idle_ticks % 2 + 1) : std::uint8_t{0};
+    const bool idle = state.idle_ticks == 2;
     state.busy = false;
     state.missed = false;
     if (idle && (state.capacity > kSmallestBound || count(code) != 0)) {
@@ -121,7 +160,7 @@ void ThreadCache::tick() {
       set_bound(code, bound);
       if (count(code) > keep) {
         counters.add(Counter::kTrimmedBlocks, count(code) - keep);
-        drop_oldest(code, count(code) - keep);
+        drop_oldest(code, count(code) - keep, Way::kSpans);
       }
     } else if (state.capacity > largest_bound(code)) {
       set_bound(code, largest_bound(code));
@@ -139,7 +178,7 @@ void ThreadCache::tick() {
     const auto code = static_cast<Code>(index);
     const unsigned have = states[code].room == 0 ? 0 : count(code);
     const auto keep = static_cast<unsigned>(have * allowed / cached);
-    if (have != keep) drop_oldest(code, have - keep);
+    if (have != keep) drop_oldest(code, have - keep, Way::kSpans);
   }
 }
 

@@ -32,7 +32,9 @@ struct HitPath {
   Code size_codes[(kMaxTableBytes >> kMinBlockShift) + 1];  // by (size + 15) / 16
 };
 
+// Rooms of a bin's array: part of the cache itself, then two sizes of their own.
 inline constexpr unsigned kCompactSlots = 7;
+inline constexpr unsigned kMiddleSlots = 31;
 inline constexpr unsigned kFullSlots = 127;
 
 // Called with the slow events of a bin; see bounds in thread_cache.cpp.
@@ -41,6 +43,7 @@ struct BinState {
   void** seen_top;          // top at the last tick: unchanged means idle
   std::uint16_t capacity;   // present bound: floor + capacity == end
   std::uint16_t room;       // slots of the array
+  std::uint8_t idle_ticks;  // ticks in a row that found it unused
   bool busy;                // had a slow event since the last tick
   bool missed;              // malloc found it empty since the last tick
 };
@@ -56,6 +59,7 @@ struct ThreadCache : HitPath {
   bool in_use = false;
   std::atomic<std::uint64_t> cached_bytes{0};  // as of the last tick
   CounterBlock counters;
+  void** spare_middle = nullptr;  // arrays that a bin has outgrown, linked through their first slot
   void* compact[1 + kClassCount + kTinyClasses][kCompactSlots + 1];
 
   // Takes blocks for a bin that is empty; the best one is returned and not in the bin any more.
@@ -64,6 +68,8 @@ struct ThreadCache : HitPath {
 
   // Makes room in a full bin.
   void flush(Code code);
+
+  enum class Way { kRoute, kSpans };  // of dropped blocks: to whoever needs them, or home
 
   // Adapts the bounds to what happened since the last tick and lets idle blocks go.
   void tick();
@@ -75,10 +81,11 @@ struct ThreadCache : HitPath {
   friend ThreadCache* acquire_thread_cache();
   void boot(unsigned shard);
   void* refill_compact(Code code, unsigned want);
-  bool grow_array(Code code);
+  bool grow_array(Code code, unsigned room);
+  void** new_array(unsigned room);
   void grow_bound(Code code, unsigned largest);
   void set_bound(Code code, unsigned capacity);
-  void drop_oldest(Code code, unsigned count);
+  void drop_oldest(Code code, unsigned count, Way way);
   unsigned count(Code code) const {
     return static_cast<unsigned>(bins[code].top - states[code].floor);
   }

@@ -32,8 +32,10 @@ HZ3_EXPORT struct mallinfo2 mallinfo2() noexcept {
   info.ordblks = stats.spans;
   info.hblkhd = stats.large_bytes;
   info.usmblks = stats.peak_committed_bytes;
-  info.uordblks = stats.live_bytes - hz3::min_of(stats.cached_bytes, stats.live_bytes);
-  info.fordblks = stats.mapped_bytes - hz3::min_of(stats.live_bytes, stats.mapped_bytes);
+  // Large blocks count as hblkhd, as glibc's mapped ones do: monitors add the two.
+  const std::uint64_t in_spans = stats.live_bytes - stats.large_bytes;
+  info.uordblks = in_spans - hz3::min_of(stats.cached_bytes, in_spans);
+  info.fordblks = info.arena - hz3::min_of<std::size_t>(info.uordblks, info.arena);
   info.keepcost = stats.dirty_free_bytes + stats.large_cached_bytes;
   return info;
 }

@@ -25,15 +25,15 @@ std::size_t chunks_of(std::size_t size) { return align_up(size, kChunkBytes) >> 
 constinit LargeHeap large_heap;
 
 void LargeHeap::boot(std::size_t wanted_bytes) {
-  std::size_t bytes = wanted_bytes;
-  const std::size_t limit = os::address_space_limit();
-  if (limit != SIZE_MAX) bytes = min_of(bytes, limit / 4);
-  for (bytes = align_down(bytes, kSegmentBytes); bytes >= kSmallestRegion;
+  machine_bytes_ = os::physical_bytes();
+  // Where address space is rationed, nothing is reserved ahead of need.
+  if (os::address_space_limit() != SIZE_MAX) return;
+  for (std::size_t bytes = align_down(wanted_bytes, kSegmentBytes); bytes >= kSmallestRegion;
        bytes = align_down(bytes / 4, kSegmentBytes)) {
     const std::size_t starts_bytes =
         align_up((bytes >> kChunkShift) * sizeof(Range*), kChunkBytes);
     const std::size_t tables = starts_bytes + align_up(bytes >> kSegmentShift, kChunkBytes);
-    auto* table = static_cast<char*>(os::map(tables));
+    auto* table = static_cast<char*>(os::map(tables, os::Mapping::kSparse));
     if (table == nullptr) continue;
     void* region = os::reserve(bytes, kSegmentBytes);
     if (region == nullptr) {
@@ -224,8 +224,9 @@ void* LargeHeap::allocate(std::size_t size, std::size_t alignment, bool* zeroed)
   const std::size_t alignment_chunks = max_of<std::size_t>(alignment >> kChunkShift, 1);
   {
     const LockGuard guard(lock_);
-    // The region itself starts on a multiple of kSegmentBytes only.
-    if (chunks <= region_chunks() && alignment <= kSegmentBytes) {
+    // The region itself starts on a multiple of kSegmentBytes only. Blocks larger than the machine's
+    // memory go to the kernel, which knows what it may promise (overcommit).
+    if (size <= min_of(bytes_, machine_bytes_) && alignment <= kSegmentBytes) {
       Range* range = take(chunks, alignment_chunks, false);
       if (range != nullptr) {
         *zeroed = range->state == RangeState::kClean;
@@ -255,12 +256,15 @@ Range* LargeHeap::used_range(const void* block) {
   const std::size_t chunk = offset >> kChunkShift;
   Range* range = (offset & (kChunkBytes - 1)) == 0 ? starts_[chunk] : nullptr;
   if (range != nullptr && range->state == RangeState::kUsed) return range;
+  InvalidFree kind = range != nullptr ? InvalidFree::kDouble : InvalidFree::kUnallocated;
   std::size_t below = min_of(chunk, frontier_ == 0 ? 0 : frontier_ - 1);
   while (below != 0 && starts_[below] == nullptr) --below;
   const Range* around = starts_[below];
-  const bool inside = around != nullptr && around->state == RangeState::kUsed &&
-                      chunk < around->first_chunk + around->chunks;
-  report_invalid_free(inside ? InvalidFree::kInterior : InvalidFree::kDouble, block);
+  if (around != nullptr && around->state == RangeState::kUsed &&
+      chunk < around->first_chunk + around->chunks) {
+    kind = InvalidFree::kInterior;
+  }
+  report_invalid_free(kind, block);
   return nullptr;
 }
 

@@ -95,6 +95,7 @@ class LargeHeap {
   void* resize_mapping(void* block, std::size_t new_size);
 
   FutexLock lock_;
+  std::size_t machine_bytes_ = 0;
   std::uintptr_t base_ = 0;
   std::size_t bytes_ = 0;
   std::size_t frontier_ = 0;  // chunks below were used at least once

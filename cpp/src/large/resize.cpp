@@ -82,6 +82,7 @@ void* LargeHeap::resize(void* block, std::size_t new_size) {
   if (!in_region(block)) return resize_mapping(block, new_size);
   Range* range = used_range(block);
   if (range == nullptr) return nullptr;
+  if (new_size > machine_bytes_) return nullptr;
   const std::size_t chunks = align_up(new_size, kChunkBytes) >> kChunkShift;
   const std::size_t before = range->chunks;
   if (chunks < before) {
@@ -121,7 +122,7 @@ void* LargeHeap::map_block(std::size_t size, std::size_t alignment) {
   const std::size_t bytes = align_up(size, page);
   void* address = nullptr;
   if (alignment <= page) {
-    address = os::map(bytes);
+    address = os::map(bytes, os::Mapping::kCounted);
   } else {
     address = os::reserve(bytes, alignment);
     if (address != nullptr && !os::commit(address, bytes)) {

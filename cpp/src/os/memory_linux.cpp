@@ -54,9 +54,10 @@ void* reserve(std::size_t bytes, std::size_t alignment) {
   return reinterpret_cast<void*>(aligned);
 }
 
-void* map(std::size_t bytes) {
+void* map(std::size_t bytes, Mapping kind) {
   const KeepErrno keep;
-  void* address = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, kPrivate | MAP_NORESERVE, -1, 0);
+  const int flags = kind == Mapping::kSparse ? kPrivate | MAP_NORESERVE : kPrivate;
+  void* address = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
   return address == MAP_FAILED ? nullptr : address;
 }
 
