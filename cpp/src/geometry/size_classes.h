@@ -41,6 +41,7 @@ struct SizeClass {
   std::uint16_t blocks;      // per span
   std::uint16_t pages;       // per span
   std::uint16_t alignment_pages;  // span starts on a multiple: blocks keep their natural alignment
+  std::uint16_t fullness_shift;   // free blocks >> this: 0 nearly full .. 7 nearly empty
 };
 
 // Class of a size in [1, kMaxClassBytes], by arithmetic.
@@ -95,6 +96,8 @@ constexpr std::array<SizeClass, kClassCount> make_classes() {
     const std::size_t natural = block & (~block + 1);
     entry.alignment_pages =
         static_cast<std::uint16_t>(max_of<std::size_t>(natural >> kPageShift, 1));
+    const unsigned doubling = log2_floor(entry.blocks);
+    entry.fullness_shift = static_cast<std::uint16_t>(doubling > 2 ? doubling - 2 : 0);
   }
   return table;
 }

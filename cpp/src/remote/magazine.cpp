@@ -39,7 +39,8 @@ bool MagazineStack::push(Magazine* magazine, unsigned limit) {
     if (count >= limit) return false;
     magazine->next.store(static_cast<std::uint32_t>(head & kIndexMask), std::memory_order_relaxed);
     // release: the pop that takes this magazine sees its slots [magazine-stack]
-    if (head_.compare_exchange_weak(head, next_head(head, index, count + 1),
+    const std::uint64_t blocks = magazine->count.load(std::memory_order_relaxed);
+    if (head_.compare_exchange_weak(head, next_head(head, index, count + blocks),
                                     std::memory_order_release, std::memory_order_relaxed)) {
       return true;
     }
@@ -54,7 +55,8 @@ Magazine* MagazineStack::pop() {
     Magazine* magazine = magazine_at(static_cast<std::uint32_t>(index - 1));
     // May be stale when another thread was faster; the tag makes the exchange fail then.
     const std::uint64_t below = magazine->next.load(std::memory_order_relaxed);
-    const std::uint64_t count = ((head >> kIndexBits) & kCountMask) - 1;
+    const std::uint64_t count = ((head >> kIndexBits) & kCountMask) -
+                                magazine->count.load(std::memory_order_relaxed);
     // acquire: pairs with the release in push [magazine-stack]; all changes are read-modify-writes,
     // so the chain of releases reaches the magazines further down as well
     if (head_.compare_exchange_weak(head, next_head(head, below, count),
@@ -66,7 +68,8 @@ Magazine* MagazineStack::pop() {
 
 bool boot_magazines(std::size_t arena_bytes) {
   const std::size_t bytes =
-      min_of(align_up(arena_bytes / kArenaShare, kPieceBytes), sizeof(Magazine) << 25);
+      min_of(align_up(arena_bytes / kArenaShare, kPieceBytes),
+             (sizeof(Magazine) << MagazineStack::kIndexBits) - kPieceBytes);
   void* range = os::reserve(bytes, kPieceBytes);
   if (range == nullptr) return false;
   os::allow_huge_pages(range, bytes, false);
@@ -92,10 +95,8 @@ Magazine* acquire_magazine(unsigned shard) {
 }
 
 void release_magazine(Magazine* magazine, unsigned shard) {
-  // A lane that is full passes on to the next, so none can be lost.
-  for (unsigned i = 0; !pool[(shard + i) % kMaxShards].empties.push(magazine, MagazineStack::kMaxCount);
-       ++i) {
-  }
+  magazine->count.store(0, std::memory_order_relaxed);  // empties weigh nothing: no limit
+  pool[shard].empties.push(magazine, 1);
 }
 
 std::size_t magazine_bytes() {

@@ -18,7 +18,7 @@ struct Magazine {
   static constexpr unsigned kSlots = 62;
 
   std::atomic<std::uint32_t> next{0};  // index + 1 of the one below in a stack, 0: none
-  std::uint32_t count = 0;
+  std::atomic<std::uint32_t> count{0};  // atomic because a pop may read it of one that has left
   std::atomic<std::uint32_t> depth_blocks{0};  // in this one and all below it (owner stash)
   std::uint32_t unused = 0;
   void* slots[kSlots];
@@ -27,26 +27,26 @@ static_assert(sizeof(Magazine) == 512);
 
 // A stack of magazines that any thread may push to and pop from without a lock.
 //
-// One word holds [tag:26][count:12][index + 1:26]. Every change is one compare-and-swap that
-// raises the tag, so a pop that read a stale `next` fails (ABA). The count wraps inside its field
-// and never carries into the tag.
+// One word holds [tag:24][blocks:16][index + 1:24]. Every change is one compare-and-swap that
+// raises the tag, so a pop that read a stale `next` or count fails (ABA). The sum of blocks wraps
+// inside its field and never carries into the tag.
 class MagazineStack {
  public:
   constexpr MagazineStack() = default;
 
-  // False when the stack holds `limit` magazines already.
+  // False when the stack holds `limit` <= kMaxBlocks blocks or more already.
   bool push(Magazine* magazine, unsigned limit);
   Magazine* pop();  // nullptr when empty
   bool is_empty() const { return (head_.load(std::memory_order_relaxed) & kIndexMask) == 0; }
-  unsigned count() const {
+  unsigned blocks() const {
     return static_cast<unsigned>((head_.load(std::memory_order_relaxed) >> kIndexBits) & kCountMask);
   }
 
-  static constexpr unsigned kMaxCount = 4095;
+  static constexpr unsigned kIndexBits = 24;
+  static constexpr unsigned kMaxBlocks = (1u << 16) - Magazine::kSlots - 1;
 
  private:
-  static constexpr unsigned kIndexBits = 26;
-  static constexpr unsigned kCountBits = 12;
+  static constexpr unsigned kCountBits = 16;
   static constexpr std::uint64_t kIndexMask = (std::uint64_t{1} << kIndexBits) - 1;
   static constexpr std::uint64_t kCountMask = (std::uint64_t{1} << kCountBits) - 1;
   static constexpr unsigned kTagShift = kIndexBits + kCountBits;

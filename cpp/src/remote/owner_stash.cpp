@@ -21,7 +21,8 @@ bool OwnerStash::push(unsigned shard, unsigned class_index, Magazine* magazine,
     const std::uint32_t depth =
         old != nullptr ? old->depth_blocks.load(std::memory_order_relaxed) : 0;
     if (depth >= limit_blocks) return false;
-    magazine->depth_blocks.store(depth + magazine->count, std::memory_order_relaxed);
+    magazine->depth_blocks.store(depth + magazine->count.load(std::memory_order_relaxed),
+                                 std::memory_order_relaxed);
     magazine->next.store(old != nullptr ? magazine_index(old) + 1 : 0, std::memory_order_relaxed);
     // seq_cst: before the pusher looks at the shard's lock [stash-wakeup]; release for the slots
     // [stash-push]

@@ -16,19 +16,17 @@
 namespace hz3 {
 namespace {
 
+unsigned count_of(const Magazine* magazine) {
+  return magazine->count.load(std::memory_order_relaxed);
+}
+
 Span* span_of(const void* block) { return arena.spans[arena.page_of(block)]; }
 
-// A block whose span has gone back to the page heap, or serves another shard by now, was freed twice:
-// the first free let the span go.
+// Of blocks that all belong to the shard. One that does not was freed twice: the first free let its
+// span go, and the pages serve another shard by now.
 void put_in_spans(unsigned index, void** blocks, unsigned count) {
-  for (unsigned i = 0; i < count; ++i) {
-    Span* span = span_of(blocks[i]);
-    if (HZ3_UNLIKELY(span == nullptr || span->shard != index)) {
-      report_invalid_free(InvalidFree::kDouble, blocks[i]);
-      continue;
-    }
-    shards[index].central.put(span, blocks[i]);
-  }
+  const unsigned strangers = shards[index].central.put(blocks, count);
+  for (unsigned i = 0; i < strangers; ++i) report_invalid_free(InvalidFree::kDouble, blocks[i]);
 }
 
 // Empties every stash of the shard into its spans. Needs the lock.
@@ -37,7 +35,7 @@ void drain_stashes(unsigned index) {
   for (unsigned class_index = 0; class_index < kClassCount; ++class_index) {
     if (!owner_stash.has_blocks(index, class_index)) continue;
     while (Magazine* magazine = owner_stash.pop(index, class_index, counters)) {
-      put_in_spans(index, magazine->slots, magazine->count);
+      put_in_spans(index, magazine->slots, count_of(magazine));
       release_magazine(magazine, index);
     }
   }
@@ -84,7 +82,7 @@ Magazine* filled_magazine(const RouteUser& user, void** blocks, unsigned count) 
   Magazine* magazine = acquire_magazine(user.shard);
   if (magazine == nullptr) return nullptr;
   std::memcpy(magazine->slots, blocks, count * sizeof(void*));
-  magazine->count = count;
+  magazine->count.store(count, std::memory_order_relaxed);
   return magazine;
 }
 
@@ -112,14 +110,16 @@ void leave_for(const RouteUser& user, unsigned owner, unsigned class_index, void
 }
 
 bool push_transfer(const RouteUser& user, Code code, void** blocks, unsigned count) {
-  Magazine* magazine = filled_magazine(user, blocks, count);
-  if (magazine == nullptr) return false;
-  if (transfer_cache.push(code, magazine)) {
-    user.counters->add(Counter::kTransferPush);
-    return true;
+  if (transfer_cache.has_room(code)) {
+    Magazine* magazine = filled_magazine(user, blocks, count);
+    if (magazine == nullptr) return false;
+    if (transfer_cache.push(code, magazine)) {
+      user.counters->add(Counter::kTransferPush);
+      return true;
+    }
+    release_magazine(magazine, user.shard);
   }
   user.counters->add(Counter::kTransferFull);
-  release_magazine(magazine, user.shard);
   return false;
 }
 
@@ -154,7 +154,7 @@ unsigned push_stashes(const RouteUser& user, unsigned class_index, void** blocks
 }
 
 unsigned take_magazine(Magazine* magazine, void** out, unsigned shard) {
-  const unsigned count = magazine->count;
+  const unsigned count = count_of(magazine);
   std::memcpy(out, magazine->slots, count * sizeof(void*));
   release_magazine(magazine, shard);
   return count;
@@ -168,16 +168,16 @@ unsigned take_stashed(unsigned shard, unsigned class_index, void** out) {
   while (taken < limit) {
     Magazine* magazine = owner_stash.pop(shard, class_index, counters);
     if (magazine == nullptr) break;
-    const unsigned room = min_of(Magazine::kSlots - taken, max_of(limit, 1u) - taken);
-    if (magazine->count > room) {
-      if (knob(Knob::kStashSpill) == 0) {
-        put_in_spans(shard, magazine->slots, magazine->count - room);
-        std::memcpy(out + taken, magazine->slots + magazine->count - room, room * sizeof(void*));
-        release_magazine(magazine, shard);
-      } else {
-        magazine->count -= room;
-        std::memcpy(out + taken, magazine->slots + magazine->count, room * sizeof(void*));
+    const unsigned room = min_of(Magazine::kSlots, max_of(limit, 1u)) - taken;
+    if (count_of(magazine) > room) {
+      const unsigned left = count_of(magazine) - room;
+      std::memcpy(out + taken, magazine->slots + left, room * sizeof(void*));
+      magazine->count.store(left, std::memory_order_relaxed);
+      if (knob(Knob::kStashSpill) != 0) {
         owner_stash.put_back(shard, class_index, magazine);
+      } else {
+        put_in_spans(shard, magazine->slots, left);
+        release_magazine(magazine, shard);
       }
       return taken + room;
     }
@@ -255,16 +255,17 @@ void return_blocks(const RouteUser& user, unsigned class_index, void** blocks, u
   user.counters->add(Counter::kCentralReturn, count);
   while (count != 0) {
     const unsigned owner = owner_of(blocks[0], user.shard);
-    const unsigned mine = max_of(gather(blocks, count, owner), 1u);
-    const bool locked = owner == user.shard ? (lock_shard(owner), true) : shards[owner].lock.try_lock();
-    if (locked) {
-      put_in_spans(owner, blocks, mine);
-      unlock_shard(owner);
-    } else {
+    if (owner == user.shard) {
+      lock_shard(owner);
+    } else if (!shards[owner].lock.try_lock()) {
+      const unsigned mine = gather(blocks, count, owner);
       leave_for(user, owner, class_index, blocks, mine);
+      blocks += mine;
+      count -= mine;
+      continue;
     }
-    blocks += mine;
-    count -= mine;
+    count = shards[owner].central.put(blocks, count);
+    unlock_shard(owner);
   }
 }
 
@@ -282,12 +283,14 @@ std::size_t decay_routes(const RouteUser& user, bool everything) {
   for (unsigned code = 1; code < kCodeCount; ++code) {
     const auto lane = static_cast<Code>(code);
     if (transfer_cache.is_empty(lane)) continue;
-    unsigned batches = everything ? MagazineStack::kMaxCount : transfer_cache.take_idle(lane);
-    for (; batches != 0; --batches) {
+    const unsigned wanted =
+        everything ? MagazineStack::kMaxBlocks : transfer_cache.take_idle(lane);
+    for (unsigned taken = 0; taken < wanted;) {
       Magazine* magazine = transfer_cache.pop(lane);
       if (magazine == nullptr) break;
-      moved += magazine->count;
-      return_blocks(user, class_of_code(lane), magazine->slots, magazine->count);
+      taken += count_of(magazine);
+      moved += count_of(magazine);
+      return_blocks(user, class_of_code(lane), magazine->slots, count_of(magazine));
       release_magazine(magazine, user.shard);
     }
   }

@@ -13,24 +13,27 @@ namespace hz3 {
 
 class TransferCache {
  public:
-  // False when the lane holds transfer_slots batches or transfer_bytes already.
+  // False when the lane holds transfer_slots full batches or transfer_bytes already.
   bool push(Code code, Magazine* magazine);
 
   Magazine* pop(Code code);
 
+  // A hint: another thread may be faster.
+  bool has_room(Code code) const;
+
   bool is_empty(Code code) const { return lanes_[code].stack.is_empty(); }
 
-  // How many magazines a decay should take out of this lane: half of those that nobody asked for
-  // since the last call.
+  // How many blocks a decay should take out of this lane: half of those that nobody asked for since
+  // the last call.
   unsigned take_idle(Code code);
 
-  // Bytes parked in all lanes; an estimate while threads run.
+  // Bytes parked in all lanes.
   std::size_t parked_bytes() const;
 
  private:
   struct alignas(kCacheLineBytes) Lane {
     MagazineStack stack;
-    std::atomic<std::uint32_t> low_water{0};  // fewest magazines since the last decay
+    std::atomic<std::uint32_t> low_water{0};  // fewest blocks since the last decay
   };
 
   Lane lanes_[kCodeCount];

@@ -53,7 +53,7 @@ constexpr hz3_knob_info kTable[] = {
      "A6", nullptr, HZ3_KNOB_BOOL, 0, 0, 1, 1},
     {"transfer_slots", "HZ3_TRANSFER_SLOTS", "batches",
      "most batches per class in the transfer cache; 0 turns it off", "A7", nullptr, HZ3_KNOB_INT, 0, 0,
-     4095, 128},
+     1024, 128},
     {"transfer_bytes", "HZ3_TRANSFER_BYTES", "bytes",
      "most bytes per class in the transfer cache", "A7", nullptr, HZ3_KNOB_BYTES, 0, 0, 1 * kGi,
      512 * kKi},

@@ -131,29 +131,57 @@ unsigned Central::take_partial(unsigned class_index, void** out, unsigned want) 
   return taken;
 }
 
-void Central::put(Span* span, void* block) {
-  const unsigned index = span->index_of(block);
-  if (HZ3_UNLIKELY(index == Span::kNoBlock)) {
-    report_invalid_free(InvalidFree::kInterior, block);
-    return;
+// Blocks that were cut together tend to come back together, so the span's own state changes once per
+// run. Returns the length of the run.
+unsigned Central::put_run(Span* span, void** blocks, unsigned count) {
+  const SizeClass& shape = span->size_class();
+  const std::size_t span_bytes = std::size_t{shape.pages} << kPageShift;
+  unsigned length = 0;
+  unsigned freed = 0;
+  for (; length < count; ++length) {
+    void* block = blocks[length];
+    if (reinterpret_cast<std::uintptr_t>(block) - span->start >= span_bytes) break;
+    const unsigned index = span->index_of(block);
+    if (HZ3_UNLIKELY(index == Span::kNoBlock)) {
+      report_invalid_free(InvalidFree::kInterior, block);
+      continue;
+    }
+    const std::uint64_t bit = std::uint64_t{1} << (index % 64);
+    std::uint64_t& word = span->free_bits[index / 64];
+    if (HZ3_UNLIKELY((word & bit) != 0)) {
+      report_invalid_free(InvalidFree::kDouble, block);
+      continue;
+    }
+    word |= bit;
+    ++freed;
   }
-  const std::uint64_t bit = std::uint64_t{1} << (index % 64);
-  std::uint64_t& word = span->free_bits[index / 64];
-  if (HZ3_UNLIKELY((word & bit) != 0)) {
-    report_invalid_free(InvalidFree::kDouble, block);
-    return;
-  }
-  word |= bit;
-  ++span->free_blocks;
-  --classes_[span->class_index].blocks_out;
-  if (span->free_blocks == span->size_class().blocks) {
+  span->free_blocks = static_cast<std::uint16_t>(span->free_blocks + freed);
+  classes_[span->class_index].blocks_out -= freed;
+  if (span->free_blocks == shape.blocks) {
     release(span);
-  } else if (!span->listed) {
+  } else if (freed != 0 && !span->listed) {
     link(span);
   } else if (fullness_of(*span) != span->fullness) {
     unlink(span);
     link(span);
   }
+  return length;
+}
+
+unsigned Central::put(void** blocks, unsigned count) {
+  unsigned others = 0;
+  for (unsigned i = 0; i < count;) {
+    Span* span = arena.spans[arena.page_of(blocks[i])];
+    if (HZ3_UNLIKELY(span == nullptr)) {
+      // The first of two frees let the span go.
+      report_invalid_free(InvalidFree::kDouble, blocks[i++]);
+    } else if (span->shard != shard_) {
+      blocks[others++] = blocks[i++];
+    } else {
+      i += put_run(span, blocks + i, count - i);
+    }
+  }
+  return others;
 }
 
 }  // namespace hz3

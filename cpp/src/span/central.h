@@ -1,6 +1,6 @@
 // Central: the spans of one shard, per class. Every method needs the shard's lock.
 //
-// Partly used spans wait in four lists by how full they are, fullest first, so that nearly empty
+// Partly used spans wait in eight lists by how full they are, fullest first, so that nearly empty
 // ones can drain and go back to the page heap. An empty span goes back at once.
 #pragma once
 
@@ -23,8 +23,9 @@ class Central {
   // Cuts a new span and links it. False when the page heap has no run (see PageHeap::Opening).
   bool add_span(unsigned class_index, PageHeap::Opening opening);
 
-  // Puts one block back; `span` must be of this shard. Reports double and interior frees.
-  void put(Span* span, void* block);
+  // Puts back those of the blocks that belong to this shard; moves the others to the front and
+  // returns how many they are. Reports double and interior frees.
+  unsigned put(void** blocks, unsigned count);
 
   struct ClassFigures {
     std::uint64_t spans;
@@ -38,7 +39,7 @@ class Central {
   const CounterBlock& counters() const { return counters_; }
 
  private:
-  static constexpr unsigned kLists = 4;
+  static constexpr unsigned kLists = 8;
 
   struct Class {
     Span* lists[kLists] = {};  // 0: fullest
@@ -47,8 +48,9 @@ class Central {
   };
 
   static unsigned fullness_of(const Span& span) {
-    return span.free_blocks * kLists / (span.size_class().blocks + 1u);
+    return span.free_blocks >> span.size_class().fullness_shift;
   }
+  unsigned put_run(Span* span, void** blocks, unsigned count);
   void link(Span* span);
   void unlink(Span* span);
   Span* new_descriptor();
