@@ -1,0 +1,232 @@
+"""Measuring one process: start it under an allocator, watch its memory, judge what came of it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from io import FileIO
+from typing import TYPE_CHECKING, Any
+
+from hz3py.measure.sample import Rss, Sample
+from hz3py.measure.series import Recording, parse_recording, summarise
+from hz3py.measure.verdict import Seen, judge_end, parse_result, prove
+from hz3py.system.launch import environment, launcher_argv
+from hz3py.system.oom import oom_kills
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hz3py.system.launch import Launch
+
+PHASE_VARIABLE = "HZ3_PHASE_FD"
+TAIL_BYTES = 64 * 1024
+_STOP_S = 3.0  # a program that is told to end gets this long
+_SAMPLER_S = 10.0  # the sampler needs milliseconds; this guards against a hang
+
+
+def measure(launch: Launch, *, expect_json: bool, interval_s: float = 0.002) -> Sample:
+    """Run `launch` once and return everything it told.
+
+    A failure of the program is no exception: `Sample.status` and `Sample.detail` say it. If the
+    measuring process itself is interrupted, the program and its process group are ended first.
+
+    Args:
+        launch: What to start, and under which allocator.
+        expect_json: Whether it is a workload, which prints one JSON line and names the object
+            that provides malloc. Other programs prove the preload by their mapped objects.
+        interval_s: Seconds between memory samples to begin with (0.0005 to 1); it grows for long
+            runs, so that the series stays bounded.
+
+    Raises:
+        UnfitMachineError: ``hz3-exec`` is not installed.
+    """
+    kills_before = oom_kills()
+    with contextlib.ExitStack() as resources:
+        phase_in, phase_out = _pipe(resources)
+        pid_in, pid_out = _pipe(resources)
+        sampler = resources.enter_context(_sampler(pid_in, phase_in, interval_s))
+        _avoid(sampler.pid, launch.affinity)
+        output = _run(launch, pid_out, phase_out)
+        recording = _stop_sampler(sampler)
+    seen = Seen(
+        report=output.report,
+        stdout=output.stdout,
+        stderr=output.stderr,
+        oom_killed=kills_before is not None and (oom_kills() or 0) > kills_before,
+        timeout_s=launch.timeout_s,
+    )
+    return _sample(launch, seen, recording, expect_json=expect_json)
+
+
+@dataclass(frozen=True)
+class _Output:
+    """What came out of the launcher and the program."""
+
+    report: dict[str, Any]
+    stdout: str
+    stderr: str
+
+
+def _sample(launch: Launch, seen: Seen, recording: Recording, *, expect_json: bool) -> Sample:
+    """Put together what was seen."""
+    status, detail = judge_end(seen)
+    result = parse_result(seen.stdout) if expect_json and status == "ok" else None
+    proof = prove(launch.allocator, seen, result)
+    if status == "ok" and expect_json and result is None:
+        status, detail = "garbage", "did not print its one JSON line"
+    elif status == "ok" and not proof.interposed:
+        status, detail = "preload-failed", f"{launch.allocator.name}: {proof.complaint}"
+    return Sample(
+        status=status,
+        detail=detail,
+        exec=dict(seen.report),
+        result=result,
+        rss=_rss(recording, seen),
+        interposed=proof.interposed,
+        malloc_object=proof.malloc_object,
+        stdout_tail=seen.stdout,
+        stderr_tail=seen.stderr,
+    )
+
+
+def _rss(recording: Recording, seen: Seen) -> Rss | None:
+    if not seen.report or seen.report["error"] is not None:
+        return None
+    return summarise(recording, float(seen.report["vm_hwm_kb"]))
+
+
+def _run(launch: Launch, pid_out: FileIO, phase_out: FileIO) -> _Output:
+    """Start the launcher, take in all output, and wait for its end.
+
+    The launcher alone holds the report pipe, so the end of that pipe is the end of the run, even
+    if a grandchild keeps stdout open. Closes `pid_out` and `phase_out`.
+    """
+    with contextlib.ExitStack() as resources:
+        report_in, report_out = _pipe(resources)
+        inherited = (report_out, pid_out, phase_out)
+        process = subprocess.Popen(
+            launcher_argv(launch, report_fd=report_out.fileno(), pid_fd=pid_out.fileno()),
+            env={**environment(launch), PHASE_VARIABLE: str(phase_out.fileno())},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=[end.fileno() for end in inherited],
+            start_new_session=True,  # no terminal: its keys are for us, and we end the run in order
+        )
+        resources.enter_context(process)
+        assert process.stdout is not None
+        assert process.stderr is not None
+        try:
+            for end in inherited:
+                end.close()
+            tails = _collect(report_in.fileno(), process.stdout.fileno(), process.stderr.fileno())
+        except BaseException:
+            _end(process)
+            raise
+    report, stdout, stderr = (tail.decode("utf-8", "replace") for tail in tails)
+    try:
+        return _Output(json.loads(report) if report else {}, stdout, stderr)
+    except ValueError:
+        return _Output({}, stdout, stderr)
+
+
+def _collect(until: int, *others: int) -> list[bytes]:
+    """Read all descriptors until `until` ends; return the tail of each, at most TAIL_BYTES."""
+    tails = {descriptor: b"" for descriptor in (until, *others)}
+    with selectors.DefaultSelector() as selector:
+        for descriptor in tails:
+            os.set_blocking(descriptor, False)
+            selector.register(descriptor, selectors.EVENT_READ)
+        running = True
+        while running:
+            for key, _ in selector.select():
+                data = os.read(key.fd, TAIL_BYTES)
+                tails[key.fd] = (tails[key.fd] + data)[-TAIL_BYTES:]
+                if not data:
+                    selector.unregister(key.fd)
+                    running = running and key.fd != until
+        # Whatever the program wrote before its end is in the pipes by now.
+        for descriptor in others:
+            with contextlib.suppress(BlockingIOError):
+                while data := os.read(descriptor, TAIL_BYTES):
+                    tails[descriptor] = (tails[descriptor] + data)[-TAIL_BYTES:]
+    return list(tails.values())
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the launcher, the program and its process group."""
+    process.send_signal(signal.SIGTERM)  # the launcher hands it on to the group
+    try:
+        process.wait(_STOP_S)
+    except subprocess.TimeoutExpired:
+        for child in _children(process.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child, signal.SIGKILL)
+        process.kill()
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+            return [int(child) for child in file.read().split()]
+    except OSError:
+        return []
+
+
+@contextlib.contextmanager
+def _sampler(
+    pid_in: FileIO, phase_in: FileIO, interval_s: float
+) -> Iterator[subprocess.Popen[str]]:
+    """Start the sampler and wait until it is ready to watch."""
+    inherited = [pid_in.fileno(), phase_in.fileno()]
+    numbers = [str(number) for number in (*inherited, round(interval_s * 1e6))]
+    with (
+        as_file(files("hz3py.measure").joinpath("sampler.py")) as script,
+        subprocess.Popen(
+            # Isolated and without site: nothing of the person's Python set-up is imported.
+            [sys.executable, "-I", "-S", str(script), *numbers],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            pass_fds=inherited,
+            start_new_session=True,
+            text=True,
+        ) as process,
+    ):
+        assert process.stdout is not None
+        try:
+            process.stdout.readline()
+            yield process
+        finally:
+            process.kill()
+
+
+def _stop_sampler(process: subprocess.Popen[str]) -> Recording:
+    """Tell the sampler that the run is over and take its recording; empty if it failed."""
+    try:
+        text, _ = process.communicate(timeout=_SAMPLER_S)
+        return parse_recording(text)
+    except (subprocess.TimeoutExpired, ValueError):
+        return Recording()
+
+
+def _avoid(pid: int, affinity: tuple[int, ...] | None) -> None:
+    """Keep the process `pid` off the CPUs of the program, where there are others."""
+    others = os.sched_getaffinity(0) - set(affinity or ())
+    if affinity and others:
+        os.sched_setaffinity(pid, others)
+
+
+def _pipe(resources: contextlib.ExitStack) -> tuple[FileIO, FileIO]:
+    """Make a pipe: reading and writing end, both closed with `resources` at the latest."""
+    reader, writer = os.pipe()
+    return (
+        resources.enter_context(FileIO(reader, "rb")),
+        resources.enter_context(FileIO(writer, "wb")),
+    )

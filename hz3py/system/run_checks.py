@@ -1,0 +1,76 @@
+"""What disturbed a run, told from the machine's counters before and after it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from hz3py.system.finding import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+_STEAL_SHARE = 0.01
+
+
+def check_run(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Finding]:
+    """Return a warning for each thing that happened between two snapshots.
+
+    Counters that the machine does not show are passed over.
+    """
+    findings = []
+    swapped = _growth(before, after, "swap_in_pages") + _growth(before, after, "swap_out_pages")
+    if swapped:
+        findings.append(
+            Finding(
+                "swap",
+                "warn",
+                f"{swapped} pages moved during the run",
+                "resident memory and times of this run are not to be trusted",
+                "free some memory and run again",
+            )
+        )
+    if throttled := _growth(before, after, "throttled"):
+        findings.append(
+            Finding(
+                "throttling",
+                "warn",
+                f"{throttled} times during the run",
+                "the CPUs were slowed down by heat or by a quota, so times vary",
+                "cool the machine, or raise the CPU quota of the container",
+            )
+        )
+    steal = _steal_share(before, after)
+    if steal >= _STEAL_SHARE:
+        findings.append(
+            Finding(
+                "steal",
+                "warn",
+                f"{steal:.1%} of the CPU time during the run",
+                "other virtual machines took CPU time, unseen from here",
+                "use more blocks, or a machine of your own",
+            )
+        )
+    if kills := _growth(before, after, "oom_kills"):
+        findings.append(
+            Finding(
+                "memory",
+                "warn",
+                f"the kernel killed {kills} processes for lack of memory",
+                "the run may be incomplete",
+                "free some memory, or raise the memory limit of the container",
+            )
+        )
+    return findings
+
+
+def _growth(before: Mapping[str, Any], after: Mapping[str, Any], key: str) -> int:
+    first, last = before.get(key), after.get(key)
+    return 0 if first is None or last is None else max(0, int(last) - int(first))
+
+
+def _steal_share(before: Mapping[str, Any], after: Mapping[str, Any]) -> float:
+    """Return which part of all CPU time a hypervisor gave to others."""
+    ticks = (after["time"] - before["time"]) * os.sysconf("SC_CLK_TCK") * (os.cpu_count() or 1)
+    return _growth(before, after, "steal_ticks") / ticks if ticks > 0 else 0.0
