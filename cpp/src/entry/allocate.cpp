@@ -163,7 +163,7 @@ void* reallocate(void* block, std::size_t size) {
   } else {
     old_bytes = large_heap.usable_size(block);
     if (old_bytes == 0) {
-      report_invalid_free(InvalidFree::kForeign, block);
+      release_slow(block);  // finds and names what is wrong with it
       return nullptr;
     }
     if (size > kMaxClassBytes) {
