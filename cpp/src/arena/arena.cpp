@@ -18,7 +18,7 @@ std::size_t default_bytes() {
 }
 
 std::size_t table_bytes(std::size_t pages, std::size_t segments) {
-  const std::size_t tags = align_up(pages * sizeof(Code), kChunkBytes);
+  const std::size_t tags = align_up(pages * sizeof(Tag), kChunkBytes);
   const std::size_t spans = align_up(pages * sizeof(Span*), kChunkBytes);
   return tags + spans + align_up(segments * sizeof(Segment), kChunkBytes);
 }
@@ -36,8 +36,9 @@ bool try_boot(std::size_t bytes) {
   }
   // Small blocks scattered over huge pages would keep whole ones resident.
   os::allow_huge_pages(base, bytes, false);
-  arena.tags = reinterpret_cast<Code*>(tables);
-  tables += align_up(pages * sizeof(Code), kChunkBytes);
+  arena.tag_origin = reinterpret_cast<std::uintptr_t>(tables) -
+                     (reinterpret_cast<std::uintptr_t>(base) >> kPageShift) * sizeof(Tag);
+  tables += align_up(pages * sizeof(Tag), kChunkBytes);
   arena.spans = reinterpret_cast<Span**>(tables);
   tables += align_up(pages * sizeof(Span*), kChunkBytes);
   arena.segments = reinterpret_cast<Segment*>(tables);

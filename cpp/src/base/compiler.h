@@ -7,6 +7,7 @@
 #define HZ3_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 #define HZ3_ALWAYS_INLINE inline __attribute__((always_inline))
 #define HZ3_NOINLINE __attribute__((noinline))
+#define HZ3_HOT __attribute__((hot, aligned(64)))
 #define HZ3_COLD __attribute__((noinline, cold))
 
 // Static TLS without a call: the library is preloaded or takes at most 16 bytes

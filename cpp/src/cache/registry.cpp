@@ -14,43 +14,25 @@ constinit ThreadCache* used = nullptr;
 constinit ThreadCache* unused = nullptr;
 constinit std::uint64_t used_count = 0;
 
-// Bins of the empty cache: malloc finds nullptr below top, free finds top == end.
-constexpr void* const kNothing[2] = {nullptr, nullptr};
-
-constexpr HitPath make_empty_cache() {
-  HitPath cache = {};
-  for (Bin& bin : cache.bins) {
-    bin.top = const_cast<void**>(&kNothing[1]);
-    bin.end = const_cast<void**>(&kNothing[1]);
-  }
-  return cache;
-}
-
 }  // namespace
 
-constinit const HitPath empty_cache = make_empty_cache();
+constinit HitPath empty_cache = {};
 
-constinit HZ3_TLS HitPath* current_cache = const_cast<HitPath*>(&empty_cache);
+constinit HZ3_TLS HitPath* current_cache = &empty_cache;
 
+// `this` is zeroed memory, and zero is what all bins of other codes start with.
 void ThreadCache::boot(unsigned shard) {
   user = {shard, &counters};
-  events = 0;
-  clock_countdown = 0;
-  for (unsigned index = 0; index < kCodeCount; ++index) {
-    bins[index] = empty_cache.bins[0];
-    states[index] = {bins[index].top, bins[index].top, 0, 0, 0, false, false};
-  }
   for (unsigned class_index = 0; class_index < kClassCount; ++class_index) {
     const Code code = code_of(class_index, shard);
-    void** slots = compact[class_index];
-    slots[0] = nullptr;
-    bins[code] = {slots + 1, slots + 1 + kCompactSlots};
-    states[code] = {slots + 1, slots + 1, kCompactSlots, kCompactSlots, 0, false,
-                    false};
+    void** floor = compact[class_index] + 1;
+    bins[code] = {nullptr, floor, floor + kCompactSlots, floor};
+    states[code].capacity = kCompactSlots;
+    states[code].room = kCompactSlots;
   }
-  size_codes[0] = code_of(0, shard);
-  for (std::size_t i = 1; i < sizeof size_codes; ++i) {
-    size_codes[i] = code_of(class_of_size(i << kMinBlockShift), shard);
+  size_tags[0] = tag_of(code_of(0, shard));
+  for (std::size_t i = 1; i < sizeof size_tags / sizeof size_tags[0]; ++i) {
+    size_tags[i] = tag_of(code_of(class_of_size(i << kMinBlockShift), shard));
   }
 }
 

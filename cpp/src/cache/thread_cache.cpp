@@ -37,7 +37,7 @@ constinit std::atomic<std::uint64_t> cache_share_bytes{std::uint64_t{1} << 20};
 
 void ThreadCache::set_bound(Code code, unsigned capacity) {
   states[code].capacity = static_cast<std::uint16_t>(capacity);
-  bins[code].end = states[code].floor + capacity;
+  bins[code].end = bins[code].floor + capacity;
 }
 
 void ThreadCache::grow_bound(Code code, unsigned largest) {
@@ -49,17 +49,17 @@ void ThreadCache::grow_bound(Code code, unsigned largest) {
 }
 
 void ThreadCache::drop_oldest(Code code, unsigned dropped, Way way) {
-  BinState& state = states[code];
+  Bin& bin = bins[code];
   while (dropped != 0) {
     const unsigned batch = min_of(dropped, Magazine::kSlots);
-    const unsigned left = count(code) - batch;
+    const unsigned left = bin.count() - batch;
     if (way == Way::kRoute) {
-      give_blocks(user, code, state.floor, batch);
+      give_blocks(user, code, bin.floor, batch);
     } else {
-      return_blocks(user, class_of_code(code), state.floor, batch);
+      return_blocks(user, class_of_code(code), bin.floor, batch);
     }
-    std::memmove(state.floor, state.floor + batch, left * sizeof(void*));
-    bins[code].top = state.floor + left;
+    std::memmove(bin.floor, bin.floor + batch, left * sizeof(void*));
+    bin.set_top(bin.floor + left);
     dropped -= batch;
   }
 }
@@ -75,26 +75,29 @@ void** ThreadCache::new_array(unsigned room) {
 
 // Gives the bin an array with room for `wanted` blocks.
 bool ThreadCache::grow_array(Code code, unsigned wanted) {
+  Bin& bin = bins[code];
   BinState& state = states[code];
   const unsigned room = wanted <= kMiddleSlots ? kMiddleSlots : kFullSlots;
   if (state.room >= room) return true;
   void** array = new_array(room);
   if (array == nullptr) return false;
-  const unsigned have = count(code);
+  const unsigned have = bin.count();
   array[0] = nullptr;
-  std::memcpy(array + 1, state.floor, have * sizeof(void*));
+  std::memcpy(array + 1, bin.floor, have * sizeof(void*));
   if (state.room == kMiddleSlots) {
-    state.floor[-1] = spare_middle;
-    spare_middle = state.floor - 1;
+    bin.floor[-1] = spare_middle;
+    spare_middle = bin.floor - 1;
   }
-  state.floor = array + 1;
+  bin.floor = array + 1;
   state.seen_top = nullptr;
   state.room = static_cast<std::uint16_t>(room);
-  bins[code] = {state.floor + have, state.floor + state.capacity};
+  bin.end = bin.floor + state.capacity;
+  bin.set_top(bin.floor + have);
   return true;
 }
 
 void* ThreadCache::refill(Code code) {
+  Bin& bin = bins[code];
   BinState& state = states[code];
   counters.add(Counter::kBinMiss);
   state.busy = true;
@@ -103,16 +106,17 @@ void* ThreadCache::refill(Code code) {
   state.missed = true;
   const unsigned want = min_of((state.capacity + 1u) / 2, Magazine::kSlots);
   if (state.room >= Magazine::kSlots) {
-    const unsigned taken = take_blocks(user, code, state.floor, want);
+    const unsigned taken = take_blocks(user, code, bin.floor, want);
     if (taken == 0) return nullptr;
-    bins[code].top = state.floor + taken - 1;
-    return state.floor[taken - 1];
+    bin.set_top(bin.floor + taken);
+    return bin.pop();
   }
   return refill_compact(code, want);
 }
 
 // A batch may be larger than a compact array.
 void* ThreadCache::refill_compact(Code code, unsigned want) {
+  Bin& bin = bins[code];
   BinState& state = states[code];
   void* blocks[Magazine::kSlots];
   unsigned taken = take_blocks(user, code, blocks, want);
@@ -123,18 +127,19 @@ void* ThreadCache::refill_compact(Code code, unsigned want) {
     std::memmove(blocks, blocks + taken - state.room, state.room * sizeof(void*));
     taken = state.room;
   }
-  std::memcpy(state.floor, blocks, taken * sizeof(void*));
-  bins[code].top = state.floor + taken;
+  std::memcpy(bin.floor, blocks, taken * sizeof(void*));
+  bin.set_top(bin.floor + taken);
   return best;
 }
 
 void ThreadCache::flush(Code code) {
+  Bin& bin = bins[code];
   BinState& state = states[code];
   counters.add(Counter::kBinOverflow);
   state.busy = true;
   const unsigned before = state.capacity;
   grow_bound(code, state.missed ? largest_bound(code) : largest_sending_bound(code));
-  const unsigned have = count(code);
+  const unsigned have = bin.count();
   if (have < state.capacity && state.capacity > before) return;
   const unsigned half = max_of((have + 1) / 2, have - min_of<unsigned>(have, state.capacity / 2u));
   // Whole batches: what is left over beyond them would travel in one of its own.
@@ -145,28 +150,29 @@ void ThreadCache::tick() {
   std::uint64_t cached = 0;
   for (unsigned index = 1; index < kCodeCount; ++index) {
     const auto code = static_cast<Code>(index);
+    Bin& bin = bins[code];
     BinState& state = states[code];
     if (state.room == 0) continue;
     // Equal tops may be chance once; twice in a row they rarely are.
-    const bool unused = !state.busy && bins[code].top == state.seen_top;
+    const bool unused = !state.busy && bin.top == state.seen_top;
     state.idle_ticks = unused ? static_cast<std::uint8_t>(state.idle_ticks % 2 + 1) : std::uint8_t{0};
     const bool idle = state.idle_ticks == 2;
     state.busy = false;
     state.missed = false;
-    if (idle && (state.capacity > kSmallestBound || count(code) != 0)) {
+    if (idle && (state.capacity > kSmallestBound || bin.count() != 0)) {
       const unsigned bound = state.capacity > kCompactSlots ? state.capacity / 2u : kSmallestBound;
       const unsigned keep = state.capacity > kCompactSlots ? bound : 0;
       counters.add(Counter::kDecayedBins);
       set_bound(code, bound);
-      if (count(code) > keep) {
-        counters.add(Counter::kTrimmedBlocks, count(code) - keep);
-        drop_oldest(code, count(code) - keep, Way::kSpans);
+      if (bin.count() > keep) {
+        counters.add(Counter::kTrimmedBlocks, bin.count() - keep);
+        drop_oldest(code, bin.count() - keep, Way::kSpans);
       }
     } else if (state.capacity > largest_bound(code)) {
       set_bound(code, largest_bound(code));
     }
-    state.seen_top = bins[code].top;
-    cached += std::uint64_t{count(code)} * kClasses[class_of_code(code)].block_bytes;
+    state.seen_top = bin.top;
+    cached += std::uint64_t{bin.count()} * kClasses[class_of_code(code)].block_bytes;
   }
   cached_bytes.store(cached, std::memory_order_relaxed);
   const std::uint64_t allowed =
@@ -176,7 +182,7 @@ void ThreadCache::tick() {
   // Every bin gives the same share, so the mix that the program uses keeps its proportions.
   for (unsigned index = 1; index < kCodeCount; ++index) {
     const auto code = static_cast<Code>(index);
-    const unsigned have = states[code].room == 0 ? 0 : count(code);
+    const unsigned have = states[code].room == 0 ? 0 : bins[code].count();
     const auto keep = static_cast<unsigned>(have * allowed / cached);
     if (have != keep) drop_oldest(code, have - keep, Way::kSpans);
   }
@@ -185,14 +191,14 @@ void ThreadCache::tick() {
 void ThreadCache::flush_all() {
   for (unsigned index = 1; index < kCodeCount; ++index) {
     const auto code = static_cast<Code>(index);
-    BinState& state = states[code];
-    if (state.room == 0) continue;
-    unsigned left = count(code);
-    bins[code].top = state.floor;
+    if (states[code].room == 0) continue;
+    Bin& bin = bins[code];
+    unsigned left = bin.count();
+    bin.set_top(bin.floor);
     while (left != 0) {
       const unsigned batch = min_of(left, Magazine::kSlots);
       left -= batch;
-      return_blocks(user, class_of_code(code), state.floor + left, batch);
+      return_blocks(user, class_of_code(code), bin.floor + left, batch);
     }
   }
   cached_bytes.store(0, std::memory_order_relaxed);

@@ -1,9 +1,11 @@
 // The thread cache: one bin per code, each an array of pointers to free blocks.
 //
-// Only its own thread touches a cache; others read the counters. A hit is: load the bin's top, load
-// the pointer below it, move top. No lock, no atomic, no counter, no initialisation test: a thread
-// without a cache points to one whose bins are all at once empty and full, so that it takes the
-// ordinary miss path.
+// Only its own thread touches a cache; others read the counters. No lock, no atomic, no counter, no
+// initialisation test on a hit: a thread without a cache points to one of zeros, whose bins are all at
+// once empty and full, so that it takes the ordinary miss path.
+//
+// The bin keeps the newest block beside the array as well, so that malloc has its answer after one
+// load from the bin and moves the array's top off the critical path.
 //
 // Nothing is written into a free block. A slot of value nullptr below the bottom of each array marks
 // the end for malloc; `end` marks it for free. The slot is stored before `top` moves, so a thread can
@@ -22,14 +24,47 @@
 namespace hz3 {
 
 struct Bin {
-  void** top;  // one past the newest block
-  void** end;  // where free stops; may lie below top after the bound was lowered
+  void* newest;  // top[-1]
+  void** top;    // one past the newest block
+  void** end;    // where free stops; may lie below top after the bound was lowered
+  void** floor;  // first slot; floor[-1] is nullptr
+
+  unsigned count() const { return static_cast<unsigned>(top - floor); }
+  bool is_full() const { return top >= end; }
+
+  // Not empty, that is newest != nullptr.
+  HZ3_ALWAYS_INLINE void* pop() {
+    void* block = newest;
+    void** below = top - 1;
+    top = below;
+    newest = below[-1];
+    return block;
+  }
+
+  // Not full.
+  HZ3_ALWAYS_INLINE void push(void* block) {
+    void** slot = top;
+    newest = block;
+    top = slot + 1;
+    *slot = block;
+  }
+
+  void set_top(void** new_top) {
+    top = new_top;
+    newest = new_top[-1];
+  }
 };
+
+static_assert(sizeof(Bin) == std::size_t{1} << kTagShift);
 
 // What the hit path touches, and all that the empty cache consists of.
 struct HitPath {
   Bin bins[kCodeCount];
-  Code size_codes[(kMaxTableBytes >> kMinBlockShift) + 1];  // by (size + 15) / 16
+  Tag size_tags[(kMaxTableBytes >> kMinBlockShift) + 1];  // by (size + 15) / 16
+
+  HZ3_ALWAYS_INLINE Bin& bin_at(Tag tag) {
+    return *reinterpret_cast<Bin*>(reinterpret_cast<char*>(bins) + tag);
+  }
 };
 
 // Rooms of a bin's array: part of the cache itself, then two sizes of their own.
@@ -39,9 +74,8 @@ inline constexpr unsigned kFullSlots = 127;
 
 // Called with the slow events of a bin; see bounds in thread_cache.cpp.
 struct BinState {
-  void** floor;             // first slot; floor[-1] is nullptr
   void** seen_top;          // top at the last tick: unchanged means idle
-  std::uint16_t capacity;   // present bound: floor + capacity == end
+  std::uint16_t capacity;   // present bound: bin's floor + capacity == end
   std::uint16_t room;       // slots of the array
   std::uint8_t idle_ticks;  // ticks in a row that found it unused
   bool busy;                // had a slow event since the last tick
@@ -86,15 +120,12 @@ struct ThreadCache : HitPath {
   void grow_bound(Code code, unsigned largest);
   void set_bound(Code code, unsigned capacity);
   void drop_oldest(Code code, unsigned count, Way way);
-  unsigned count(Code code) const {
-    return static_cast<unsigned>(bins[code].top - states[code].floor);
-  }
 };
 
 // Most bytes that one cache may keep over a tick, besides the knob; set by policy.
 extern std::atomic<std::uint64_t> cache_share_bytes;
 
-extern constinit const HitPath empty_cache;
+extern constinit HitPath empty_cache;  // never written
 
 // The calling thread's cache; &empty_cache when it has none.
 extern constinit HZ3_TLS HitPath* current_cache;

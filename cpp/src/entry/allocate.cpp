@@ -51,13 +51,9 @@ void* allocate_in_class(unsigned class_index) {
   }
   const Code code = code_of(class_index, cache->user.shard);
   Bin& bin = cache->bins[code];
-  void* block = bin.top[-1];
-  if (block != nullptr) {
-    --bin.top;
-    return block;
-  }
+  if (bin.newest != nullptr) return bin.pop();
   on_slow_event(cache);
-  block = cache->refill(code);
+  void* block = cache->refill(code);
   if (HZ3_LIKELY(block != nullptr)) return block;
   reclaim_for(cache);
   block = cache->refill(code);
@@ -97,7 +93,7 @@ void release_slow(void* block) {
     }
     return;
   }
-  const Code code = arena.tags[arena.page_of(block)];
+  const Code code = arena.code_at(block);
   if (code == kNoCode) {
     report_invalid_free(InvalidFree::kUnallocated, block);
     return;
@@ -109,16 +105,15 @@ void release_slow(void* block) {
     return;
   }
   Bin& bin = cache->bins[code];
-  if (bin.top >= bin.end) {
+  if (bin.is_full()) {
     on_slow_event(cache);
-    if (bin.top >= bin.end) cache->flush(code);
+    if (bin.is_full()) cache->flush(code);
   }
-  if (HZ3_UNLIKELY(bin.top >= bin.end)) {  // no memory for a larger bin
+  if (HZ3_UNLIKELY(bin.is_full())) {  // no memory for a larger bin
     return_blocks(cache->user, class_of_code(code), &block, 1);
     return;
   }
-  *bin.top = block;
-  ++bin.top;
+  bin.push(block);
 }
 
 void* allocate_zeroed(std::size_t size) {
@@ -144,14 +139,14 @@ void* allocate_aligned(std::size_t alignment, std::size_t size) {
 std::size_t usable_size(const void* block) {
   if (block == nullptr) return 0;
   if (!arena.contains(block)) return large_heap.usable_size(block);
-  const Code code = arena.tags[arena.page_of(block)];
+  const Code code = arena.code_at(block);
   return code == kNoCode ? 0 : block_bytes_of(code);
 }
 
 void* reallocate(void* block, std::size_t size) {
   std::size_t old_bytes = 0;
   if (arena.contains(block)) {
-    const Code code = arena.tags[arena.page_of(block)];
+    const Code code = arena.code_at(block);
     if (code == kNoCode) {
       report_invalid_free(InvalidFree::kUnallocated, block);
       return nullptr;

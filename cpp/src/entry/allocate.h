@@ -21,11 +21,8 @@ HZ3_NOINLINE void release_slow(void* block);
 HZ3_ALWAYS_INLINE void* allocate_hit(std::size_t size) {
   if (HZ3_UNLIKELY(size > kMaxTableBytes)) return nullptr;
   HitPath* cache = current_cache;
-  Bin& bin = cache->bins[cache->size_codes[(size + kMinBlockBytes - 1) >> kMinBlockShift]];
-  void** top = bin.top;
-  void* block = top[-1];
-  if (HZ3_LIKELY(block != nullptr)) bin.top = top - 1;
-  return block;
+  Bin& bin = cache->bin_at(cache->size_tags[(size + kMinBlockBytes - 1) >> kMinBlockShift]);
+  return HZ3_LIKELY(bin.newest != nullptr) ? bin.pop() : nullptr;
 }
 
 inline void* allocate(std::size_t size) {
@@ -35,13 +32,10 @@ inline void* allocate(std::size_t size) {
 
 // The hit path of free. NULL, foreign and large pointers lie outside the arena.
 HZ3_ALWAYS_INLINE void release(void* block) {
-  const std::size_t offset = reinterpret_cast<std::uintptr_t>(block) - arena.base;
-  if (HZ3_LIKELY(offset < arena.bytes)) {
-    Bin& bin = current_cache->bins[arena.tags[offset >> kPageShift]];
-    void** top = bin.top;
-    if (HZ3_LIKELY(top < bin.end)) {
-      *top = block;
-      bin.top = top + 1;
+  if (HZ3_LIKELY(arena.contains(block))) {
+    Bin& bin = current_cache->bin_at(arena.tag_at(block));
+    if (HZ3_LIKELY(!bin.is_full())) {
+      bin.push(block);
       return;
     }
   }

@@ -42,12 +42,12 @@ void* resize(void* block, std::size_t size) {
 
 }  // namespace
 
-HZ3_EXPORT void* malloc(std::size_t size) noexcept {
+HZ3_EXPORT HZ3_HOT void* malloc(std::size_t size) noexcept {
   void* block = hz3::allocate_hit(size);
   return HZ3_LIKELY(block != nullptr) ? block : malloc_miss(size);
 }
 
-HZ3_EXPORT void free(void* block) noexcept { hz3::release(block); }
+HZ3_EXPORT HZ3_HOT void free(void* block) noexcept { hz3::release(block); }
 
 HZ3_EXPORT void free_sized(void* block, std::size_t) noexcept { hz3::release(block); }
 

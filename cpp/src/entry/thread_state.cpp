@@ -29,7 +29,7 @@ constinit RouteUser direct_user = {0, &direct_counters};
 // Runs among the destructors of thread-specific data. Blocks freed after it take the direct path:
 // the cache is not created again, since nobody would be left to flush it.
 void end_thread(void* argument) {
-  current_cache = const_cast<HitPath*>(&empty_cache);
+  current_cache = &empty_cache;
   thread_state = ThreadState::kEnded;
   release_thread_cache(static_cast<ThreadCache*>(argument));
 }

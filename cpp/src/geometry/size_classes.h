@@ -4,11 +4,13 @@
 // steps per doubling up to 256 KiB. A request wastes at most 1/8 above 256 bytes and 1/4 above
 // 8 KiB, in the mean 1/16 and 1/8.
 //
-// Codes. A page's tag is one byte, the code of its span; a thread cache has one bin per code.
+// Codes. A page is tagged with the code of its span; a thread cache has one bin per code.
 //   0                      no block starts here: free page, foreign memory
 //   1 + class              an ordinary class
 //   kFirstTinyCode + ...   the tiny classes, once per shard, so that tiny blocks of other shards
 //                          fall into bins of their own and two threads never share a cache line
+// A tag is the code times the size of a bin: the distance of the bin from the start of a cache, so
+// that the hit path need not multiply.
 // Everything here is constexpr; no state.
 #pragma once
 
@@ -22,6 +24,7 @@ namespace hz3 {
 
 using ClassIndex = std::uint8_t;
 using Code = std::uint8_t;
+using Tag = std::uint16_t;
 
 inline constexpr unsigned kStepClasses = 16;                      // 16 .. 256
 inline constexpr unsigned kMidClasses = 5 * 8;                    // 288 .. 8 Ki
@@ -119,6 +122,11 @@ constexpr unsigned class_of_code(Code code) {
   if (code < kFirstTinyCode) return code - 1u;
   return (code - kFirstTinyCode) % kTinyClasses;
 }
+
+inline constexpr unsigned kTagShift = 5;  // log2 of sizeof(Bin)
+
+constexpr Tag tag_of(Code code) { return static_cast<Tag>(code << kTagShift); }
+constexpr Code code_of_tag(Tag tag) { return static_cast<Code>(tag >> kTagShift); }
 
 constexpr bool is_tiny_code(Code code) { return code >= kFirstTinyCode; }
 

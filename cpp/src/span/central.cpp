@@ -1,8 +1,6 @@
 // Moving blocks between spans and batches; the shard's lock is held throughout.
 #include "span/central.h"
 
-#include <cstring>
-
 #include "arena/metadata.h"
 #include "base/bits.h"
 #include "span/invalid_free.h"
@@ -73,8 +71,11 @@ bool Central::add_span(unsigned class_index, PageHeap::Opening opening) {
     left -= here;
   }
   // Written before a block can be handed out, so that whoever frees one finds them.
-  for (unsigned i = 0; i < shape.pages; ++i) arena.spans[page + i] = span;
-  std::memset(arena.tags + page, code_of(class_index, shard_), shape.pages);
+  const Tag tag = tag_of(code_of(class_index, shard_));
+  for (unsigned i = 0; i < shape.pages; ++i) {
+    arena.spans[page + i] = span;
+    arena.tag_at(arena.address_of_page(page + i)) = tag;
+  }
   link(span);
   ++classes_[class_index].spans;
   counters_.add(Counter::kSpansNew);
@@ -85,8 +86,10 @@ void Central::release(Span* span) {
   const SizeClass& shape = span->size_class();
   if (span->listed) unlink(span);
   const std::size_t page = span->first_page;
-  std::memset(arena.tags + page, kNoCode, shape.pages);
-  for (unsigned i = 0; i < shape.pages; ++i) arena.spans[page + i] = nullptr;
+  for (unsigned i = 0; i < shape.pages; ++i) {
+    arena.tag_at(arena.address_of_page(page + i)) = 0;
+    arena.spans[page + i] = nullptr;
+  }
   page_heap.release(page, shape.pages);
   --classes_[span->class_index].spans;
   counters_.add(Counter::kSpansReleased);
