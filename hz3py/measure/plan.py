@@ -12,7 +12,7 @@ from hz3py.measure import blocks as order
 from hz3py.system.allocators import Allocator
 from hz3py.workloads.rows import Row
 
-OVERHEAD_S = 0.12
+OVERHEAD_S = 0.05
 """Seconds that starting and following one sample takes beyond its own duration, for estimates."""
 
 

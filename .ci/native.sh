@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# The native tests that fit a sanitizer, built and run under each of them, and as shipped.
+set -uo pipefail
+PATH="$CI_WORK/venv/bin:$PATH" # cmake, ctest and ninja of the test extra
+
+failed=()
+lines=()
+for preset in release asan ubsan tsan; do
+  build=$CI_WORK/$preset
+  echo "-- $preset"
+  if cmake --preset "$preset" -B "$build" >"$build.log" && cmake --build "$build" >>"$build.log"; then
+    ctest --preset "$preset" --test-dir "$build" 2>&1 | tee "$build.ctest" || failed+=("$preset")
+    lines+=("$preset $(grep -Eo '[0-9]+% tests passed.*' "$build.ctest" || true)")
+  else
+    tail -n 40 "$build.log"
+    failed+=("$preset does not build")
+  fi
+done
+
+IFS=';'
+echo "native: failed: ${failed[*]:-none}; ${lines[*]:-}"
+((${#failed[@]} == 0))

@@ -1,0 +1,27 @@
+"""hz3: a memory allocator to preload, and the toolkit that measures and tunes it.
+
+The names below speak to the allocator that is live in this process (see
+`hz3py.native`). They are loaded at first use, so that importing the package
+costs the command line nothing.
+"""
+
+from __future__ import annotations
+
+# Not from typing, whose import would be a good part of the start-up of `hz3 run`.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hz3py.native import Stats, counters, knobs, stats, version
+
+__all__ = ["Stats", "counters", "knobs", "stats", "version"]
+
+
+def __getattr__(name: str) -> object:
+    if name in __all__:
+        from hz3py import native
+
+        return getattr(native, name)
+    raise AttributeError(f"module 'hz3py' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

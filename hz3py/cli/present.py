@@ -1,0 +1,70 @@
+"""From an open session to the screen: take the samples, publish, print, choose the exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from hz3py.analysis.summary import Arm
+from hz3py.cli import session as sessions
+from hz3py.cli.console import EXIT_INTERRUPTED, note, out, out_json
+from hz3py.cli.publish import Published, publish
+from hz3py.cli.session import Session
+from hz3py.cli.show import show
+from hz3py.report.table import bench_table, legend, overall_table
+from hz3py.report.text import Table
+
+
+def present(
+    session: Session,
+    *,
+    as_json: bool,
+    command: str = "bench",
+    table: Callable[[Sequence[Arm]], Table] = bench_table,
+    series: bool = False,
+    interval_s: float = sessions.DEFAULT_INTERVAL_S,
+) -> int:
+    """Take the samples of a session and show the result.
+
+    Args:
+        session: An open session.
+        as_json: Print the JSON document instead of tables.
+        command: Sub-command that can resume this run.
+        table: Builds the main table.
+        series: Whether resident memory over time is exported as CSV too.
+        interval_s: First distance of the readings of resident memory, in seconds.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        StoreError: Results could not be written.
+    """
+    folder = session.writer.directory
+    outcome = sessions.take(session, interval_s)
+    results = sessions.results_of(folder)
+    if outcome.interrupted:
+        sessions.announce_interrupt(session.plan, folder, len(results.samples), command)
+    if not results.samples:
+        return EXIT_INTERRUPTED
+    published = publish(results, folder, series=series)
+    if as_json:
+        out_json(published.document)
+    else:
+        _print(published, table)
+    return EXIT_INTERRUPTED if outcome.interrupted else published.exit_code
+
+
+def _print(published: Published, table: Callable[[Sequence[Arm]], Table]) -> None:
+    show(table(published.arms))
+    blocks = max(arm.blocks for arm in published.arms)
+    if blocks:
+        out()
+        out(legend(blocks))
+    if len({arm.label for arm in published.arms}) > 1:
+        out()
+        show(overall_table(published.totals))
+    out()
+    for text in published.warnings:
+        note(f"warning: {text}")
+    folder = published.files[0].parent
+    out(f"results in {folder}: {', '.join(path.name for path in published.files)}")

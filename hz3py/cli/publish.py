@@ -1,0 +1,124 @@
+"""What is made of the records of a run: summary, CSV files, pictures, and the exit code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hz3py.analysis.summary import Arm, Overall, arms, disagreements, overall
+from hz3py.errors import StoreError, WorkloadFailedError
+from hz3py.report import plots, style
+from hz3py.report.curves import typical_curves
+from hz3py.report.document import bench_document
+from hz3py.store.export import frame, write_csv, write_series_csv, write_text
+from hz3py.store.records import RunRecord, SampleRecord
+from hz3py.store.results import Results
+
+FORMATS = ("png", "svg")
+
+
+@dataclass(frozen=True)
+class Published:
+    """A run in all its forms.
+
+    Attributes:
+        arms: Lines of the result table.
+        totals: One line per allocator over all rows.
+        document: The JSON document.
+        warnings: What makes the figures less certain, one sentence each.
+        files: Files written, the records first.
+        exit_code: 0, or that of a failed workload.
+    """
+
+    arms: Sequence[Arm]
+    totals: Sequence[Overall]
+    document: dict[str, Any]
+    warnings: Sequence[str]
+    files: Sequence[Path]
+    exit_code: int
+
+
+def publish(results: Results, folder: Path, *, series: bool = False) -> Published:
+    """Summarise a run and write everything that is derived from its records.
+
+    Args:
+        results: The records of the run, with at least one sample.
+        folder: Its folder.
+        series: Whether resident memory over time is exported as CSV too.
+
+    Raises:
+        StoreError: A file cannot be written; the records are not touched.
+    """
+    records = in_plan_order(results)
+    samples = frame(records)
+    lines = arms(samples)
+    totals = overall(lines)
+    warnings = [*results.run.warnings, *_doubts(results, lines)]
+    document = bench_document(
+        suite=results.run.suite,
+        machine=results.run.machine,
+        seconds=sum(end.seconds for end in results.ends),
+        warnings=warnings,
+        arms=lines,
+        totals=totals,
+        directory=str(folder),
+    )
+    files = [folder / "records.jsonl", folder / "summary.json", folder / "samples.csv"]
+    write_text(files[1], json.dumps(document, indent=2) + "\n")
+    write_csv(samples, files[2])
+    if series:
+        files.append(folder / "series.csv")
+        write_series_csv(records, files[-1])
+    files += _draw(results.run, records, lines, folder)
+    failed = any(line.failed for line in lines)
+    code = WorkloadFailedError.exit_code if failed else 0
+    return Published(lines, totals, document, warnings, files, code)
+
+
+def in_plan_order(results: Results) -> list[SampleRecord]:
+    """Return the samples by row, allocator and block, as planned; they were taken shuffled."""
+    plan = results.run.plan
+    rows = {str(row["label"]): place for place, row in enumerate(plan["rows"])}
+    names = {str(entry["name"]): place for place, entry in enumerate(plan["allocators"])}
+    return sorted(
+        results.samples,
+        key=lambda record: (rows[record.label], names[record.allocator], record.block),
+    )
+
+
+def _draw(
+    run: RunRecord, records: Sequence[SampleRecord], lines: Sequence[Arm], folder: Path
+) -> list[Path]:
+    idle = {str(row["label"]): float(row["idle_s"]) for row in run.plan["rows"]}
+    curves = typical_curves(records, idle)
+    files: list[Path] = []
+    try:
+        if any(line.blocks for line in lines):
+            files += style.save(plots.speed_figure(lines), folder / "throughput", FORMATS)
+        if curves:
+            files += style.save(plots.rss_figure(curves), folder / "rss", FORMATS)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write pictures to {folder}: {error.strerror}",
+            "the records are kept; make room and use --resume to write the rest",
+        ) from error
+    return files
+
+
+def _doubts(results: Results, lines: Sequence[Arm]) -> list[str]:
+    """What the finished samples say about their own certainty."""
+    doubts = [
+        f"the samples of {label} did not all run the same work; do not compare them"
+        for label in disagreements(lines)
+    ]
+    for line in lines:
+        if line.blocks and not line.interposed:
+            doubts.append(f"{line.label}: no proof that {line.allocator} served the program")
+    for end in results.ends:
+        doubts += end.warnings
+    if results.torn:
+        doubts.append("the last record was cut short and is not counted")
+    return doubts

@@ -1,0 +1,167 @@
+"""A run from plan to pictures: what `hz3 bench` and `hz3 rss` share."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from hz3py.cli.console import note
+from hz3py.cli.live import progress
+from hz3py.errors import UsageError
+from hz3py.measure.bench import Bench, Outcome
+from hz3py.measure.plan import Plan
+from hz3py.measure.run import measure
+from hz3py.store.records import EndRecord, RunRecord
+from hz3py.store.results import Results, Writer, read
+from hz3py.system import machine
+from hz3py.system.allocators import find
+from hz3py.system.finding import Finding
+from hz3py.system.health import check_all, check_run
+
+RESULTS_FOLDER = "hz3-results"
+DEFAULT_INTERVAL_S = 0.002
+
+
+@dataclass(frozen=True)
+class Session:
+    """A run that is open for writing.
+
+    Attributes:
+        plan: What to do.
+        run: The first record of its file.
+        writer: Its file, locked for us.
+        done: Row, allocator and block of the samples that need not be taken.
+    """
+
+    plan: Plan
+    run: RunRecord
+    writer: Writer
+    done: frozenset[tuple[str, str, int]] = frozenset()
+
+
+def start(plan: Plan, folder: Path | None, warnings: Sequence[str]) -> Session:
+    """Create the folder of a new run and write its first record.
+
+    Args:
+        plan: What to do.
+        folder: Where results go; None makes ./hz3-results/<time>-<suite>.
+        warnings: What is doubtful already.
+
+    Raises:
+        StoreError: The folder cannot be written, or holds a run already.
+    """
+    now = datetime.now(timezone.utc)
+    run = RunRecord(
+        run_id=uuid.uuid4().hex,
+        time=now.isoformat(timespec="milliseconds"),
+        suite=plan.suite,
+        plan=plan.to_json(),
+        machine=machine.describe(),
+        argv=tuple(sys.argv[1:]),
+        version=machine.hz3_version() or "unknown",
+        warnings=(*warnings, *_doubts()),
+    )
+    return Session(plan, run, Writer.create(folder or _new_folder(plan.suite), run))
+
+
+def resume(folder: Path) -> Session:
+    """Open an earlier run to take the samples that are missing or failed.
+
+    Raises:
+        StoreError: There is none, it is damaged, or another process writes to it.
+        UsageError: An allocator has changed since.
+    """
+    writer, results = Writer.resume(folder)
+    try:
+        entries: Sequence[Mapping[str, Any]] = results.run.plan["allocators"]
+        own = {str(entry["name"]): Path(entry["path"]) for entry in entries if entry["path"]}
+        present = find([str(entry["name"]) for entry in entries], own)
+        plan = Plan.from_json(results.run.plan, present)
+    except KeyError as error:
+        writer.close()
+        raise UsageError(f"the plan of {folder} lacks {error}", "start a new run") from error
+    except BaseException:
+        writer.close()
+        raise
+    done = frozenset(record.key for record in results.samples if record.status == "ok")
+    return Session(plan, results.run, writer, done)
+
+
+def take(session: Session, interval_s: float = DEFAULT_INTERVAL_S) -> Outcome:
+    """Take the samples of a session, write its end record, and release its folder.
+
+    Args:
+        session: An open session.
+        interval_s: First distance of the readings of resident memory, in seconds.
+
+    Raises:
+        StoreError: A record could not be written.
+    """
+    with session.writer as writer:
+        before = machine.snapshot()
+        bench = Bench(
+            session.plan,
+            session.run.run_id,
+            append=writer.append,
+            measure=measure,
+            progress=progress(),
+            interval_s=interval_s,
+        )
+        outcome = bench.run(session.done)
+        after = machine.snapshot()
+        writer.append(
+            EndRecord(
+                run_id=session.run.run_id,
+                time=datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+                seconds=round(outcome.seconds, 3),
+                complete=outcome.complete,
+                machine={"before": before, "after": after},
+                warnings=tuple(sentence(finding) for finding in check_run(before, after)),
+            )
+        )
+    return outcome
+
+
+def new_seed() -> int:
+    """Return a seed for the order of a run, another one each time."""
+    return time.time_ns() % 2**31
+
+
+def results_of(folder: Path) -> Results:
+    """Read back everything that a run has stored so far."""
+    return read(folder)
+
+
+def sentence(finding: Finding) -> str:
+    """Write a finding of the machine's health as one line."""
+    return f"{finding.check}: {finding.value}; {finding.meaning}"
+
+
+def _doubts() -> list[str]:
+    """What makes this machine's figures less certain now."""
+    return [sentence(finding) for finding in check_all() if finding.state != "ok"]
+
+
+def _new_folder(suite: str) -> Path:
+    stem = f"{time.strftime('%Y-%m-%dT%H-%M-%S')}-{re.sub(r'[^A-Za-z0-9._-]+', '-', suite)}"
+    folder = Path(RESULTS_FOLDER) / stem
+    number = 2
+    while folder.exists():
+        folder = Path(RESULTS_FOLDER) / f"{stem}-{number}"
+        number += 1
+    return folder
+
+
+def announce_interrupt(plan: Plan, folder: Path, taken: int, command: str) -> None:
+    """Say what an interrupted run keeps and how to go on with it."""
+    total = sum(1 for _ in plan.steps())
+    note(f"interrupted; {taken} of {total} samples are kept in {folder}")
+    note(f"go on with: hz3 {command} --resume {shlex.quote(str(folder))}")

@@ -1,0 +1,1 @@
+"""Results made readable: the documented JSON, tables and pictures. Nothing here measures."""

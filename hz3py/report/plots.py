@@ -1,0 +1,144 @@
+"""The two pictures of a run: speed of every row, and resident memory over time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from hz3py.analysis.summary import Arm
+from hz3py.report import numbers, style
+from hz3py.report.curves import Curve
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_MOST_COLUMNS = 3
+_PANEL_WIDTH = 3.9
+_ON_WHITE = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
+_LABEL_ROOM = 1.62
+"""Right end of the speed axis; what lies beyond 1 holds the absolute figures."""
+
+
+def speed_figure(arms: Sequence[Arm]) -> Figure:
+    """Draw one panel per row: speed of each allocator relative to the fastest, with interval.
+
+    Args:
+        arms: Lines of the result table, at least one.
+    """
+    labels = list(dict.fromkeys(arm.label for arm in arms))
+    names = list(dict.fromkeys(arm.allocator for arm in arms))
+    columns = min(_MOST_COLUMNS, len(labels))
+    lines = math.ceil(len(labels) / columns)
+    height = lines * (0.62 + 0.25 * len(names)) + 1.0
+    figure = style.new_figure(max(7.0, _PANEL_WIDTH * columns), height)
+    grid = figure.subplots(lines, columns, squeeze=False, sharex=True)
+    blocks = max(arm.blocks for arm in arms)
+    figure.suptitle(
+        "Speed relative to the fastest allocator: longer is better\n"
+        f"whiskers: 95 % interval of the ratio over {numbers.plural(blocks, 'block')}",
+        fontsize=11,
+        color=style.INK,
+    )
+    panels: list[Axes] = list(grid.flat)
+    for place, (panel, label) in enumerate(zip(panels, labels, strict=False)):
+        _speed_panel(panel, [arm for arm in arms if arm.label == label], names)
+        if place + columns >= len(labels):
+            panel.set_xlabel(
+                "speed / speed of the fastest", fontsize=8, color=style.INK, loc="left"
+            )
+            panel.tick_params(labelbottom=True)
+    for panel in panels[len(labels) :]:
+        panel.set_visible(False)
+    return figure
+
+
+def _speed_panel(panel: Axes, row: Sequence[Arm], names: Sequence[str]) -> None:
+    by_name = {arm.allocator: arm for arm in row}
+    colours = style.colours(names)
+    style.quiet(panel, grid="x")
+    panel.set_title(row[0].label, fontsize=9, loc="left", color=style.INK, fontweight="bold")
+    panel.set_yticks(range(len(names)), names)
+    panel.set_ylim(len(names) - 0.4, -0.6)
+    panel.set_xlim(0, _LABEL_ROOM)
+    panel.set_xticks([0, 0.25, 0.5, 0.75, 1.0], ["0", "0.25", "0.5", "0.75", "1"])
+    for place, name in enumerate(names):
+        arm = by_name.get(name)
+        if arm is None or not arm.blocks:
+            text = "not run" if arm is None else arm.status
+            panel.text(0.02, place, text, va="center", fontsize=8, color="#B00020")
+            continue
+        value = arm.to_best.estimate
+        panel.barh(place, value, height=0.68, color=colours[name])
+        end = value
+        if arm.to_best.known and arm.to_best.low < arm.to_best.high:
+            low, high = arm.to_best.low, arm.to_best.high
+            panel.plot([low, high], [place, place], color=style.INK, linewidth=1.2)
+            for bound in (low, high):
+                panel.plot([bound] * 2, [place - 0.16, place + 0.16], color=style.INK, lw=1.2)
+            end = max(end, high)
+        text = numbers.speed(arm.throughput, arm.unit)
+        panel.text(
+            end + 0.025, place, text, va="center", fontsize=8, color=style.INK, bbox=_ON_WHITE
+        )
+
+
+def rss_figure(curves: Sequence[Curve]) -> Figure:
+    """Draw one panel per row: resident memory over time, one line per allocator.
+
+    The idle time after the work is drawn thin; a dot marks where it begins.
+
+    Args:
+        curves: At least one.
+    """
+    labels = list(dict.fromkeys(curve.label for curve in curves))
+    names = list(dict.fromkeys(curve.allocator for curve in curves))
+    columns = min(_MOST_COLUMNS, len(labels))
+    lines = math.ceil(len(labels) / columns)
+    width = max(7.0, _PANEL_WIDTH * columns)
+    figure = style.new_figure(width, lines * (2.3 if lines > 1 else 3.4) + 1.1)
+    grid = figure.subplots(lines, columns, squeeze=False)
+    idle = any(curve.work_end_s is not None for curve in curves)
+    figure.suptitle(
+        "Resident memory over time: lower is better\n"
+        "the sample with the median mean of each allocator"
+        + ("; dot: end of the work, thin line: idle afterwards" if idle else ""),
+        fontsize=11,
+        color=style.INK,
+    )
+    panels: list[Axes] = list(grid.flat)
+    colours = style.colours(names)
+    for place, (panel, label) in enumerate(zip(panels, labels, strict=False)):
+        _rss_panel(panel, [curve for curve in curves if curve.label == label], colours)
+        if place % columns == 0:
+            panel.set_ylabel("resident MiB", fontsize=8, color=style.INK)
+        if place + columns >= len(labels):
+            panel.set_xlabel("seconds since the start", fontsize=8, color=style.INK)
+    for panel in panels[len(labels) :]:
+        panel.set_visible(False)
+    handles = [panels[0].plot([], [], color=colours[name], lw=2.2, label=name)[0] for name in names]
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=len(names), frameon=False, fontsize=9
+    )
+    return figure
+
+
+def _rss_panel(panel: Axes, curves: Sequence[Curve], colours: dict[str, str]) -> None:
+    style.quiet(panel, grid="y")
+    panel.set_title(curves[0].label, fontsize=9, loc="left", color=style.INK, fontweight="bold")
+    for curve in curves:
+        colour = colours[curve.allocator]
+        end = math.inf if curve.work_end_s is None else curve.work_end_s
+        work = [pair for pair in zip(curve.seconds, curve.mib, strict=True) if pair[0] <= end]
+        rest = [pair for pair in zip(curve.seconds, curve.mib, strict=True) if pair[0] > end]
+        panel.plot(*_axes(work), color=colour, linewidth=1.6, solid_joinstyle="round")
+        if rest and work:
+            panel.plot(*_axes([work[-1], *rest]), color=colour, linewidth=0.9)
+            panel.plot(*work[-1], marker="o", markersize=4, color=colour)
+    panel.set_ylim(bottom=0)
+    panel.set_xlim(left=0)
+
+
+def _axes(pairs: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]

@@ -1,0 +1,1 @@
+"""Results on disk: append-only, versioned JSON lines and what is exported from them."""

@@ -1,0 +1,1 @@
+"""What can be measured: the packaged workload programs and the suites that combine them."""
