@@ -5,7 +5,7 @@ PATH="$CI_WORK/venv/bin:$PATH"
 
 failed=()
 check() {
-  echo "-- $*"
+  echo "-- ${*:1:3}"
   "$@" || failed+=("$1")
 }
 

@@ -9,7 +9,7 @@ for preset in release asan ubsan tsan; do
   build=$CI_WORK/$preset
   echo "-- $preset"
   if cmake --preset "$preset" -B "$build" >"$build.log" && cmake --build "$build" >>"$build.log"; then
-    ctest --preset "$preset" --test-dir "$build" 2>&1 | tee "$build.ctest" || failed+=("$preset")
+    ctest --preset "$preset" --test-dir "$build" --parallel 2 2>&1 | tee "$build.ctest" || failed+=("$preset")
     lines+=("$preset $(grep -Eo '[0-9]+% tests passed.*' "$build.ctest" || true)")
   else
     tail -n 40 "$build.log"

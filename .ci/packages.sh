@@ -1,24 +1,34 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that the build, the tests and the linters use and that are missing.
+# Installs what the build, the tests and the linters use and this machine lacks, from Debian.
 # Where nothing is missing it needs neither network nor privileges.
 set -euo pipefail
 
-build=(g++ git python3-dev python3-venv)
-peers=(libtcmalloc-minimal4 libmimalloc2.0 libjemalloc2)
-programs=(redis-server redis-tools sqlite3 ghostscript valgrind)
-linters=(clang-14 clang-format-14 clang-tidy-14)
+libraries=(libtcmalloc-minimal4 libmimalloc2.0 libjemalloc2)
+python=(python3-dev python3-venv)
+# command:package
+programs=(
+  g++:g++ git:git readelf:binutils
+  redis-server:redis-server redis-cli:redis-tools sqlite3:sqlite3 gs:ghostscript
+  node:nodejs xz:xz-utils zstd:zstd
+  clang++-14:clang-14 clang-format-14:clang-format-14 clang-tidy-14:clang-tidy-14
+)
 
 missing=()
-for package in "${build[@]}" "${peers[@]}" "${programs[@]}" "${linters[@]}"; do
+for package in "${libraries[@]}" "${python[@]}"; do
   state=$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null || true)
   [[ $state == installed ]] || missing+=("$package")
 done
+for pair in "${programs[@]}"; do
+  command -v "${pair%%:*}" >/dev/null || missing+=("${pair#*:}")
+done
+# Distributions split CPython's own tests off.
+python3 -c 'import test.test_gc' 2>/dev/null || missing+=(libpython3-testsuite)
 
 if ((${#missing[@]})); then
   as_root=()
   ((EUID == 0)) || as_root=(sudo -n)
   "${as_root[@]}" apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive "${as_root[@]}" \
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
     apt-get install -y -qq --no-install-recommends "${missing[@]}"
 fi
 echo "packages: installed now: ${missing[*]:-none}"

@@ -134,9 +134,9 @@ def command(
         blocks=blocks or work.blocks,
         seed=new_seed() if seed is None else seed,
     )
-    for text in work.notes:
-        note(text)
     if dry_run:
+        for text in work.notes:
+            note(text)
         show_plan(plan, as_json=as_json)
         return 0
     doubts = [*work.notes, *_few_blocks(plan.blocks)]

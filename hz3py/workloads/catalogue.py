@@ -17,6 +17,9 @@ from hz3py.errors import UnfitMachineError, UsageError
 TOUCHES = ("none", "first", "ends", "full")
 """What the program writes into every block: nothing, the first byte, also the last one, all."""
 
+WRITES_ARE_THE_WORK = frozenset({"cache_scratch", "cache_thrash"})
+"""Programs that would do nothing if they did not write into their blocks."""
+
 STRAINS = {
     "random_mixed": "the hit path of malloc and free, and the map from size to class",
     "mt_remote": "frees by other threads, owner lookup, memory that travels back",

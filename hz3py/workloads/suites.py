@@ -78,17 +78,18 @@ class Template:
 
         Args:
             threads: Number of threads, used where the row asks for more than one.
-            touch: Overrides the row's own touch; ignored for commands.
+            touch: Overrides the row's own touch, where the program has a choice.
         """
         count = threads if self.threads > 1 else self.threads
         label = self.label.replace("{threads}", str(count))
-        if touch is not None and self.command is None and touch != self.touch:
-            label = f"{label} (touch {touch})"
+        chosen = self.touch
+        if touch is not None and self._can_choose_touch() and touch != self.touch:
+            label, chosen = f"{label} (touch {touch})", touch
         return Row(
             label=label,
             workload=self.workload,
             args=tuple(word.replace("{threads}", str(count)) for word in self.args),
-            touch=touch if touch is not None and self.command is None else self.touch,
+            touch=chosen,
             threads=count,
             command=self.command,
             env=self.env,
@@ -96,6 +97,9 @@ class Template:
             expected_s=self.expected_s,
             timeout_s=self.timeout_s,
         )
+
+    def _can_choose_touch(self) -> bool:
+        return self.command is None and self.workload not in catalogue.WRITES_ARE_THE_WORK
 
 
 @dataclass(frozen=True)

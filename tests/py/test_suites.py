@@ -123,6 +123,13 @@ def test_touch_can_be_overridden_but_not_for_commands() -> None:
     assert rows[2].argv() == ("true", "1", "2")
 
 
+def test_programs_that_only_write_always_write(suite: Suite) -> None:
+    for touch in (None, "none"):
+        rows = resolve(suite, cpus=2, touch=touch, which=present).rows
+        writers = [row for row in rows if row.workload in catalogue.WRITES_ARE_THE_WORK]
+        assert all(row.touch == "full" for row in writers)
+
+
 def test_rows_are_chosen_by_workload_or_label(suite: Suite) -> None:
     chosen = resolve(suite, cpus=2, only=["larson", "random_mixed"], which=present).rows
     assert {row.workload for row in chosen} == {"larson", "random_mixed"}

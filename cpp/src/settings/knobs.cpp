@@ -73,8 +73,9 @@ constexpr hz3_knob_info kTable[] = {
      "give every large block back to the system when it is freed: least memory, most page faults",
      "A15", nullptr, HZ3_KNOB_BOOL, 0, 0, 1, 0},
     {"huge_pages", "HZ3_HUGE_PAGES", "",
-     "huge pages: off, or for the 2 MiB parts of blocks of at least 4 MiB", "A15", "off|large",
-     HZ3_KNOB_CHOICE, 0, 0, 1, 1},
+     "huge pages: off, or for the 2 MiB parts of blocks of at least 4 MiB: a tenth of the page faults, but "
+     "slow where the kernel has to compact memory first", "A15", "off|large",
+     HZ3_KNOB_CHOICE, 0, 0, 1, 0},
     {"purge_delay_ms", "HZ3_PURGE_DELAY_MS", "ms",
      "free pages are given back to the system after lying idle this long: less saves memory, more "
      "saves page faults",

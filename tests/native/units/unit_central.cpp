@@ -45,7 +45,7 @@ TEST(blocks_of_every_class_are_distinct_and_tagged) {
     CHECK_EQ(take(index, blocks, kBatch), kBatch);
     for (unsigned i = 0; i < kBatch; ++i) {
       const std::size_t page = arena.page_of(blocks[i]);
-      CHECK_EQ(unsigned{arena.tags[page]}, unsigned{code_of(index, kShard)});
+      CHECK_EQ(unsigned{arena.code_at(blocks[i])}, unsigned{code_of(index, kShard)});
       const Span* span = arena.spans[page];
       CHECK(span != nullptr && span->shard == kShard && span->class_index == index);
       CHECK(span->index_of(blocks[i]) != Span::kNoBlock);
