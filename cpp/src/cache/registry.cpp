@@ -57,7 +57,6 @@ ThreadCache* acquire_thread_cache() {
   cache->next = used;
   if (used != nullptr) used->previous = cache;
   used = cache;
-  cache->in_use = true;
   ++used_count;
   return cache;
 }
@@ -72,7 +71,6 @@ void release_thread_cache(ThreadCache* cache) {
   } else {
     used = cache->next;
   }
-  cache->in_use = false;
   cache->next = unused;
   unused = cache;
   --used_count;
@@ -99,23 +97,24 @@ void add_thread_counters(std::uint64_t* totals, std::size_t count) {
 FutexLock& thread_cache_lock() { return lock; }
 
 void adopt_caches_in_child() {
-  ThreadCache* cache = used;
-  while (cache != nullptr) {
-    ThreadCache* next = cache->next;
-    if (static_cast<HitPath*>(cache) != current_cache) {
-      if (next != nullptr) next->previous = cache->previous;
-      if (cache->previous != nullptr) {
-        cache->previous->next = next;
-      } else {
-        used = next;
-      }
-      release_shard(cache->user.shard);
-      cache->in_use = false;
-      cache->next = unused;
-      unused = cache;
-      --used_count;
+  ThreadCache* mine = nullptr;
+  ThreadCache* next = nullptr;
+  for (ThreadCache* cache = used; cache != nullptr; cache = next) {
+    next = cache->next;
+    if (static_cast<HitPath*>(cache) == current_cache) {
+      mine = cache;
+      continue;
     }
-    cache = next;
+    release_shard(cache->user.shard);
+    --used_count;
+    if (!cache->settle()) continue;
+    cache->next = unused;
+    unused = cache;
+  }
+  used = mine;
+  if (mine != nullptr) {
+    mine->next = nullptr;
+    mine->previous = nullptr;
   }
 }
 

@@ -25,6 +25,25 @@ unsigned largest_bound(Code code) {
   return max_of(min_of<unsigned>(blocks, static_cast<unsigned>(by_bytes)), kSmallestBound);
 }
 
+// Marks the slow paths for whoever finds the cache without its thread. Only signal fences: the mark
+// and the work are seen in program order by the copy of the memory that fork makes.
+class Rebuilding {
+ public:
+  explicit Rebuilding(std::atomic<bool>& mark) : mark_(mark) {
+    mark_.store(true, std::memory_order_relaxed);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+  }
+  ~Rebuilding() {
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    mark_.store(false, std::memory_order_relaxed);
+  }
+  Rebuilding(const Rebuilding&) = delete;
+  Rebuilding& operator=(const Rebuilding&) = delete;
+
+ private:
+  std::atomic<bool>& mark_;
+};
+
 unsigned largest_sending_bound(Code code) {
   const std::size_t by_bytes = kSendingBytes / kClasses[class_of_code(code)].block_bytes;
   return max_of(min_of<unsigned>(largest_bound(code), static_cast<unsigned>(by_bytes)),
@@ -83,7 +102,7 @@ bool ThreadCache::grow_array(Code code, unsigned wanted) {
   if (array == nullptr) return false;
   const unsigned have = bin.count();
   array[0] = nullptr;
-  std::memcpy(array + 1, bin.floor, have * sizeof(void*));
+  if (have != 0) std::memcpy(array + 1, bin.floor, have * sizeof(void*));
   if (state.room == kMiddleSlots) {
     bin.floor[-1] = spare_middle;
     spare_middle = bin.floor - 1;
@@ -97,6 +116,7 @@ bool ThreadCache::grow_array(Code code, unsigned wanted) {
 }
 
 void* ThreadCache::refill(Code code) {
+  const Rebuilding mark(rebuilding);
   Bin& bin = bins[code];
   BinState& state = states[code];
   counters.add(Counter::kBinMiss);
@@ -133,6 +153,7 @@ void* ThreadCache::refill_compact(Code code, unsigned want) {
 }
 
 void ThreadCache::flush(Code code) {
+  const Rebuilding mark(rebuilding);
   Bin& bin = bins[code];
   BinState& state = states[code];
   counters.add(Counter::kBinOverflow);
@@ -147,6 +168,7 @@ void ThreadCache::flush(Code code) {
 }
 
 void ThreadCache::tick() {
+  const Rebuilding mark(rebuilding);
   std::uint64_t cached = 0;
   for (unsigned index = 1; index < kCodeCount; ++index) {
     const auto code = static_cast<Code>(index);
@@ -188,7 +210,16 @@ void ThreadCache::tick() {
   }
 }
 
+bool ThreadCache::settle() {
+  if (rebuilding.load(std::memory_order_relaxed)) return false;
+  for (unsigned index = 1; index < kCodeCount; ++index) {
+    if (states[index].room != 0) bins[index].settle();
+  }
+  return true;
+}
+
 void ThreadCache::flush_all() {
+  const Rebuilding mark(rebuilding);
   for (unsigned index = 1; index < kCodeCount; ++index) {
     const auto code = static_cast<Code>(index);
     if (states[code].room == 0) continue;

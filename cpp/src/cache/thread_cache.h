@@ -8,8 +8,11 @@
 // load from the bin and moves the array's top off the critical path.
 //
 // Nothing is written into a free block. A slot of value nullptr below the bottom of each array marks
-// the end for malloc; `end` marks it for free. The slot is stored before `top` moves, so a thread can
-// vanish at any instruction and leave at most one block per bin behind.
+// the end for malloc; `end` marks it for free.
+//
+// A thread may vanish at any instruction (fork: the child has only the forking thread). The order of
+// the stores on the hit path makes sure that its cache can be settled afterwards with the loss of at
+// most one block per bin; a cache that was being rebuilt is given up.
 #pragma once
 
 #include <atomic>
@@ -37,6 +40,7 @@ struct Bin {
     void* block = newest;
     void** below = top - 1;
     top = below;
+    std::atomic_signal_fence(std::memory_order_release);  // top before newest [vanish]
     newest = below[-1];
     return block;
   }
@@ -45,8 +49,20 @@ struct Bin {
   HZ3_ALWAYS_INLINE void push(void* block) {
     void** slot = top;
     newest = block;
+    std::atomic_signal_fence(std::memory_order_release);  // newest, top, slot [vanish]
     top = slot + 1;
+    std::atomic_signal_fence(std::memory_order_release);
     *slot = block;
+  }
+
+  // After a thread vanished between two of the stores above: what top says counts, and newest is the
+  // block on top. One block may be lost, none can be there twice.
+  void settle() {
+    if (top == floor) {
+      newest = nullptr;
+    } else {
+      top[-1] = newest;
+    }
   }
 
   void set_top(void** new_top) {
@@ -90,7 +106,7 @@ struct ThreadCache : HitPath {
   std::uint64_t ticked_ns = 0;        // time of the last tick by the clock
   ThreadCache* next = nullptr;    // in the registry, or among the unused
   ThreadCache* previous = nullptr;
-  bool in_use = false;
+  std::atomic<bool> rebuilding{false};  // bins and arrays may contradict each other
   std::atomic<std::uint64_t> cached_bytes{0};  // as of the last tick
   CounterBlock counters;
   void** spare_middle = nullptr;  // arrays that a bin has outgrown, linked through their first slot
@@ -110,6 +126,10 @@ struct ThreadCache : HitPath {
 
   // Gives every block back.
   void flush_all();
+
+  // For the child of fork, where the cache's thread does not exist. False: it was being rebuilt, its
+  // contents cannot be trusted.
+  bool settle();
 
  private:
   friend ThreadCache* acquire_thread_cache();
