@@ -21,10 +21,10 @@ struct Segment;  // arena/segment.h
 
 struct Arena {
   std::uintptr_t base = 0;
-  std::size_t bytes = 0;  // 0 until booted: every pointer is then outside
+  std::size_t bytes = 0;          // 0 until booted: every pointer is then outside
   std::uintptr_t tag_origin = 0;  // where the tag of address 0 would lie; see tag_at()
-  Span** spans = nullptr;       // per page: descriptor of the span
-  Segment* segments = nullptr;  // per segment
+  Span** spans = nullptr;         // per page: descriptor of the span
+  Segment* segments = nullptr;    // per segment
   std::size_t table_bytes = 0;
 
   HZ3_ALWAYS_INLINE bool contains(const void* pointer) const {
@@ -34,7 +34,8 @@ struct Arena {
     return (reinterpret_cast<std::uintptr_t>(pointer) - base) >> kPageShift;
   }
   // Tag of the page of an address inside the arena: 0 for a free page. The table is found from the
-  // address itself, not from its distance to base, which takes the subtraction off the critical path.
+  // address itself, not from its distance to base, which takes the subtraction off the critical
+  // path.
   HZ3_ALWAYS_INLINE Tag& tag_at(const void* pointer) const {
     return reinterpret_cast<Tag*>(
         tag_origin)[reinterpret_cast<std::uintptr_t>(pointer) >> kPageShift];

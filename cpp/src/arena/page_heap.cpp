@@ -80,8 +80,7 @@ Segment* PageHeap::find(unsigned pages, unsigned alignment_pages, unsigned* run)
         segment->longest_run = static_cast<std::uint16_t>(segment->free.longest_run());
         continue;
       }
-      const std::uint64_t score =
-          (std::uint64_t{segment->free_pages} << 32) | index_of(segment);
+      const std::uint64_t score = (std::uint64_t{segment->free_pages} << 32) | index_of(segment);
       if (score < best_score) {
         best_score = score;
         best = segment;
@@ -175,8 +174,7 @@ bool PageHeap::purge_run(Segment* segment, unsigned first, unsigned pages) {
   segment->dirty_pages = static_cast<std::uint16_t>(segment->dirty_pages - pages);
   dirty_pages_ -= pages;
   rebucket(segment);
-  void* address =
-      arena.address_of_page(std::size_t{index_of(segment)} * kPagesPerSegment + first);
+  void* address = arena.address_of_page(std::size_t{index_of(segment)} * kPagesPerSegment + first);
   lock_.unlock();
   const bool purged = os::purge(address, std::size_t{pages} << kPageShift);
   lock_.lock();
@@ -197,8 +195,8 @@ bool PageHeap::purge_run(Segment* segment, unsigned first, unsigned pages) {
 
 std::size_t PageHeap::purge(std::size_t budget_bytes, bool only_aged) {
   // Pages of the kernel may be larger than ours: only whole ones can be given back.
-  const auto granule = static_cast<unsigned>(
-      max_of<std::size_t>(os::system_page_bytes() >> kPageShift, 1));
+  const auto granule =
+      static_cast<unsigned>(max_of<std::size_t>(os::system_page_bytes() >> kPageShift, 1));
   std::size_t purged_bytes = 0;
   for (unsigned index = opened_; index-- != 0 && purged_bytes < budget_bytes;) {
     Segment* segment = &arena.segments[index];

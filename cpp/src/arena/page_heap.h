@@ -53,7 +53,7 @@ class PageHeap {
   FutexLock& lock() { return lock_; }  // for fork
 
  private:
-  static constexpr unsigned kBuckets = 33;  // by free pages, eight to a bucket; 32: all free
+  static constexpr unsigned kBuckets = 33;   // by free pages, eight to a bucket; 32: all free
   static constexpr unsigned kOpenAhead = 4;  // segments made accessible with one system call
 
   Segment* find(unsigned pages, unsigned alignment_pages, unsigned* run);

@@ -17,7 +17,8 @@ class Bitmap {
 
   // Sets or clears `count` bits from `first` on.
   constexpr void set(unsigned first, unsigned count) {
-    for_each_word(first, count, [this](unsigned word, std::uint64_t mask) { words_[word] |= mask; });
+    for_each_word(first, count,
+                  [this](unsigned word, std::uint64_t mask) { words_[word] |= mask; });
   }
   constexpr void clear(unsigned first, unsigned count) {
     for_each_word(first, count,

@@ -5,9 +5,9 @@
 // The word is 0 when free, else the owner's identity, plus kContended when somebody may sleep.
 //
 // Fork. The forking thread takes every lock before fork and gives them back after it. In between it
-// may allocate (handlers of the program that were registered before ours run then): its own locks let
-// it pass, and unlocking is put off. A lock that the thread holds already, because fork was called in a
-// signal handler that interrupted a section, stays with the interrupted section.
+// may allocate (handlers of the program that were registered before ours run then): its own locks
+// let it pass, and unlocking is put off. A lock that the thread holds already, because fork was
+// called in a signal handler that interrupted a section, stays with the interrupted section.
 #pragma once
 
 #include <atomic>
@@ -34,9 +34,8 @@ class FutexLock {
 
   void lock() {
     std::uint32_t expected = kFree;
-    if (HZ3_UNLIKELY(!state_.compare_exchange_strong(expected, identity(),
-                                                     std::memory_order_acquire,
-                                                     std::memory_order_relaxed))) {
+    if (HZ3_UNLIKELY(!state_.compare_exchange_strong(
+            expected, identity(), std::memory_order_acquire, std::memory_order_relaxed))) {
       lock_slow();
     }
   }
@@ -55,16 +54,14 @@ class FutexLock {
   static constexpr std::uint32_t kFree = 0;
   static constexpr std::uint32_t kContended = std::uint32_t{1} << 31;
 
-  // Unique among the threads of a process and kept over fork: the address of a thread-local byte, as
-  // far as it fits. Two threads share one only if their storage lies 64 GiB apart.
+  // Unique among the threads of a process and kept over fork: the address of a thread-local byte,
+  // as far as it fits. Two threads share one only if their storage lies 64 GiB apart.
   static std::uint32_t identity() {
     return static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(&here_) >> 5 &
                                       (kContended - 1)) |
            1;
   }
-  static bool forking() {
-    return fork_owner_.load(std::memory_order_relaxed) == identity();
-  }
+  static bool forking() { return fork_owner_.load(std::memory_order_relaxed) == identity(); }
 
   HZ3_COLD void lock_slow();
   HZ3_COLD void wake();

@@ -1,8 +1,8 @@
 // Refill, flush and bounds of the thread cache. Everything here is the slow path of its own thread.
 //
-// Bounds. A bin starts with room for 7 blocks and doubles at each miss or overflow, up to bin_blocks
-// and bin_bytes (at least 4 blocks). At a tick a bin that nobody used is halved and drops what is
-// above; below the starting size it drops everything.
+// Bounds. A bin starts with room for 7 blocks and doubles at each miss or overflow, up to
+// bin_blocks and bin_bytes (at least 4 blocks). At a tick a bin that nobody used is halved and
+// drops what is above; below the starting size it drops everything.
 #include "cache/thread_cache.h"
 
 #include <cstring>
@@ -177,7 +177,8 @@ void ThreadCache::tick() {
     if (state.room == 0) continue;
     // Equal tops may be chance once; twice in a row they rarely are.
     const bool unused = !state.busy && bin.top == state.seen_top;
-    state.idle_ticks = unused ? static_cast<std::uint8_t>(state.idle_ticks % 2 + 1) : std::uint8_t{0};
+    state.idle_ticks =
+        unused ? static_cast<std::uint8_t>(state.idle_ticks % 2 + 1) : std::uint8_t{0};
     const bool idle = state.idle_ticks == 2;
     state.busy = false;
     state.missed = false;
@@ -197,9 +198,8 @@ void ThreadCache::tick() {
     cached += std::uint64_t{bin.count()} * kClasses[class_of_code(code)].block_bytes;
   }
   cached_bytes.store(cached, std::memory_order_relaxed);
-  const std::uint64_t allowed =
-      min_of<std::uint64_t>(knob_size(Knob::kThreadCacheBytes),
-                            cache_share_bytes.load(std::memory_order_relaxed));
+  const std::uint64_t allowed = min_of<std::uint64_t>(
+      knob_size(Knob::kThreadCacheBytes), cache_share_bytes.load(std::memory_order_relaxed));
   if (cached <= allowed) return;
   // Every bin gives the same share, so the mix that the program uses keeps its proportions.
   for (unsigned index = 1; index < kCodeCount; ++index) {

@@ -1,18 +1,18 @@
 // The thread cache: one bin per code, each an array of pointers to free blocks.
 //
 // Only its own thread touches a cache; others read the counters. No lock, no atomic, no counter, no
-// initialisation test on a hit: a thread without a cache points to one of zeros, whose bins are all at
-// once empty and full, so that it takes the ordinary miss path.
+// initialisation test on a hit: a thread without a cache points to one of zeros, whose bins are all
+// at once empty and full, so that it takes the ordinary miss path.
 //
 // The bin keeps the newest block beside the array as well, so that malloc has its answer after one
 // load from the bin and moves the array's top off the critical path.
 //
-// Nothing is written into a free block. A slot of value nullptr below the bottom of each array marks
-// the end for malloc; `end` marks it for free.
+// Nothing is written into a free block. A slot of value nullptr below the bottom of each array
+// marks the end for malloc; `end` marks it for free.
 //
-// A thread may vanish at any instruction (fork: the child has only the forking thread). The order of
-// the stores on the hit path makes sure that its cache can be settled afterwards with the loss of at
-// most one block per bin; a cache that was being rebuilt is given up.
+// A thread may vanish at any instruction (fork: the child has only the forking thread). The order
+// of the stores on the hit path makes sure that its cache can be settled afterwards with the loss
+// of at most one block per bin; a cache that was being rebuilt is given up.
 #pragma once
 
 #include <atomic>
@@ -55,8 +55,8 @@ struct Bin {
     *slot = block;
   }
 
-  // After a thread vanished between two of the stores above: what top says counts, and newest is the
-  // block on top. One block may be lost, none can be there twice.
+  // After a thread vanished between two of the stores above: what top says counts, and newest is
+  // the block on top. One block may be lost, none can be there twice.
   void settle() {
     if (top == floor) {
       newest = nullptr;
@@ -101,12 +101,12 @@ struct BinState {
 struct ThreadCache : HitPath {
   BinState states[kCodeCount];
   RouteUser user;
-  std::uint32_t events = 0;       // slow events since the last tick
+  std::uint32_t events = 0;           // slow events since the last tick
   std::uint32_t clock_countdown = 0;  // slow events until the clock is read
   std::uint64_t ticked_ns = 0;        // time of the last tick by the clock
-  ThreadCache* next = nullptr;    // in the registry, or among the unused
+  ThreadCache* next = nullptr;        // in the registry, or among the unused
   ThreadCache* previous = nullptr;
-  std::atomic<bool> rebuilding{false};  // bins and arrays may contradict each other
+  std::atomic<bool> rebuilding{false};         // bins and arrays may contradict each other
   std::atomic<std::uint64_t> cached_bytes{0};  // as of the last tick
   CounterBlock counters;
   void** spare_middle = nullptr;  // arrays that a bin has outgrown, linked through their first slot
@@ -127,8 +127,8 @@ struct ThreadCache : HitPath {
   // Gives every block back.
   void flush_all();
 
-  // For the child of fork, where the cache's thread does not exist. False: it was being rebuilt, its
-  // contents cannot be trusted.
+  // For the child of fork, where the cache's thread does not exist. False: it was being rebuilt,
+  // its contents cannot be trusted.
   bool settle();
 
  private:
@@ -163,8 +163,8 @@ CacheFigures thread_cache_figures();
 void add_thread_counters(std::uint64_t* totals, std::size_t count);
 
 FutexLock& thread_cache_lock();  // for fork
-// In the child, with the lock held: caches of threads that do not exist there any more go back to the
-// pool with their blocks, for the next threads.
+// In the child, with the lock held: caches of threads that do not exist there any more go back to
+// the pool with their blocks, for the next threads.
 void adopt_caches_in_child();
 
 }  // namespace hz3

@@ -1,7 +1,7 @@
 // Boot of the process and life of a thread's cache.
 //
-// Thread: no cache -> (first miss) -> cache -> (TLS destructor) -> ended. An ended thread, or one that
-// cannot get a cache, uses the direct path: one shared user under a lock.
+// Thread: no cache -> (first miss) -> cache -> (TLS destructor) -> ended. An ended thread, or one
+// that cannot get a cache, uses the direct path: one shared user under a lock.
 #pragma once
 
 #include "cache/thread_cache.h"
@@ -29,7 +29,7 @@ class DirectUser {
 
 void add_direct_counters(std::uint64_t* totals, std::size_t count);
 
-FutexLock& boot_lock();    // both for fork
+FutexLock& boot_lock();  // both for fork
 FutexLock& direct_lock();
 
 }  // namespace hz3

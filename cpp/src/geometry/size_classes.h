@@ -26,9 +26,9 @@ using ClassIndex = std::uint8_t;
 using Code = std::uint8_t;
 using Tag = std::uint16_t;
 
-inline constexpr unsigned kStepClasses = 16;                      // 16 .. 256
-inline constexpr unsigned kMidClasses = 5 * 8;                    // 288 .. 8 Ki
-inline constexpr unsigned kWideClasses = 5 * 4;                   // 10 Ki .. 256 Ki
+inline constexpr unsigned kStepClasses = 16;     // 16 .. 256
+inline constexpr unsigned kMidClasses = 5 * 8;   // 288 .. 8 Ki
+inline constexpr unsigned kWideClasses = 5 * 4;  // 10 Ki .. 256 Ki
 inline constexpr unsigned kClassCount = kStepClasses + kMidClasses + kWideClasses;
 
 // The classes of 16, 32 and 48 bytes: more than one block fits into a cache line.
@@ -92,8 +92,7 @@ constexpr std::array<SizeClass, kClassCount> make_classes() {
     const std::size_t span = span_bytes_of(block);
     SizeClass& entry = table[index];
     entry.block_bytes = static_cast<std::uint32_t>(block);
-    entry.reciprocal =
-        static_cast<std::uint32_t>(((std::uint64_t{1} << 32) + block - 1) / block);
+    entry.reciprocal = static_cast<std::uint32_t>(((std::uint64_t{1} << 32) + block - 1) / block);
     entry.blocks = static_cast<std::uint16_t>(span / block);
     entry.pages = static_cast<std::uint16_t>(span >> kPageShift);
     const std::size_t natural = block & (~block + 1);

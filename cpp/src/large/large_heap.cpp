@@ -30,8 +30,7 @@ void LargeHeap::boot(std::size_t wanted_bytes) {
   if (os::address_space_limit() != SIZE_MAX) return;
   for (std::size_t bytes = align_down(wanted_bytes, kSegmentBytes); bytes >= kSmallestRegion;
        bytes = align_down(bytes / 4, kSegmentBytes)) {
-    const std::size_t starts_bytes =
-        align_up((bytes >> kChunkShift) * sizeof(Range*), kChunkBytes);
+    const std::size_t starts_bytes = align_up((bytes >> kChunkShift) * sizeof(Range*), kChunkBytes);
     const std::size_t tables = starts_bytes + align_up(bytes >> kSegmentShift, kChunkBytes);
     auto* table = static_cast<char*>(os::map(tables, os::Mapping::kSparse));
     if (table == nullptr) continue;
@@ -148,8 +147,8 @@ bool LargeHeap::split(Range* range, std::size_t chunks) {
   return true;
 }
 
-// A clean range that ends at the frontier, in no index: the last one made longer if it is clean, else
-// a new one.
+// A clean range that ends at the frontier, in no index: the last one made longer if it is clean,
+// else a new one.
 Range* LargeHeap::extend(std::size_t chunks, std::size_t alignment_chunks) {
   Range* tail = last_ != nullptr && last_->state == RangeState::kClean ? last_ : nullptr;
   const std::size_t start = tail != nullptr ? tail->first_chunk : frontier_;
@@ -224,8 +223,8 @@ void* LargeHeap::allocate(std::size_t size, std::size_t alignment, bool* zeroed)
   const std::size_t alignment_chunks = max_of<std::size_t>(alignment >> kChunkShift, 1);
   {
     const LockGuard guard(lock_);
-    // The region itself starts on a multiple of kSegmentBytes only. Blocks larger than the machine's
-    // memory go to the kernel, which knows what it may promise (overcommit).
+    // The region itself starts on a multiple of kSegmentBytes only. Blocks larger than the
+    // machine's memory go to the kernel, which knows what it may promise (overcommit).
     if (size <= min_of(bytes_, machine_bytes_) && alignment <= kSegmentBytes) {
       Range* range = take(chunks, alignment_chunks, false);
       if (range != nullptr) {
@@ -296,8 +295,8 @@ bool LargeHeap::release(void* block) {
   Range* range = used_range(block);
   if (range != nullptr) {
     const std::size_t bytes = range->chunks << kChunkShift;
-    const bool at_once = knob(Knob::kLargeMadvise) != 0 ||
-                         dirty_bytes_ + bytes > knob_size(Knob::kLargeCacheSoft);
+    const bool at_once =
+        knob(Knob::kLargeMadvise) != 0 || dirty_bytes_ + bytes > knob_size(Knob::kLargeCacheSoft);
     if (at_once) {
       purge_range(range);
     } else {
@@ -337,7 +336,8 @@ std::size_t LargeHeap::purge_older(std::uint64_t deadline_ns, std::size_t budget
     purged += range->chunks << kChunkShift;
     const std::size_t left = dirty_bytes_;
     purge_range(range);
-    if (dirty_bytes_ > left) break;  // refused by the kernel, or somebody frees faster than we purge
+    if (dirty_bytes_ > left)
+      break;  // refused by the kernel, or somebody frees faster than we purge
   }
   return purged;
 }
@@ -350,8 +350,8 @@ std::size_t LargeHeap::usable_size(const void* block) {
   }
   const std::uintptr_t offset = reinterpret_cast<std::uintptr_t>(block) - base_;
   const Range* range = starts_[offset >> kChunkShift];
-  const bool is_block = (offset & (kChunkBytes - 1)) == 0 && range != nullptr &&
-                        range->state == RangeState::kUsed;
+  const bool is_block =
+      (offset & (kChunkBytes - 1)) == 0 && range != nullptr && range->state == RangeState::kUsed;
   return is_block ? range->chunks << kChunkShift : 0;
 }
 

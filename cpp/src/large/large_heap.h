@@ -1,10 +1,10 @@
 // Large blocks: everything above 256 KiB.
 //
-// They are runs of 64 KiB chunks in a reserved region of their own. A freed block stays resident for
-// a while (the cache of large blocks: bounded in bytes, oldest first) and serves the next request
-// that fits; what is left of it stays in the cache. Growth happens in place into the free neighbour,
-// else by moving page tables instead of bytes. When the region is full, or could not be reserved,
-// blocks get mappings of their own.
+// They are runs of 64 KiB chunks in a reserved region of their own. A freed block stays resident
+// for a while (the cache of large blocks: bounded in bytes, oldest first) and serves the next
+// request that fits; what is left of it stays in the cache. Growth happens in place into the free
+// neighbour, else by moving page tables instead of bytes. When the region is full, or could not be
+// reserved, blocks get mappings of their own.
 //
 // Any thread; own lock, independent of the shards' (never held together with one).
 #pragma once
@@ -102,7 +102,7 @@ class LargeHeap {
   Range** starts_ = nullptr;  // per chunk: the range that starts there
   bool* huge_ = nullptr;      // per 2 MiB: huge pages are allowed
   std::size_t table_bytes_ = 0;
-  Range* last_ = nullptr;     // the range below the frontier
+  Range* last_ = nullptr;  // the range below the frontier
   Range* descriptors_ = nullptr;
   RangeIndex dirty_;
   RangeIndex clean_;

@@ -16,7 +16,7 @@ enum class RangeState : std::uint8_t { kUsed, kDirty, kClean };
 struct Range {
   Range* below = nullptr;  // neighbour in address order
   Range* above = nullptr;
-  Range* next = nullptr;   // in its list of free ranges, or in the pool of descriptors
+  Range* next = nullptr;  // in its list of free ranges, or in the pool of descriptors
   Range* previous = nullptr;
   Range* newer = nullptr;  // dirty ranges by the time they were freed
   Range* older = nullptr;

@@ -37,8 +37,8 @@ void read_stats(hz3_stats* stats) {
   const CacheFigures caches = thread_cache_figures();
   stats->live_bytes += large.used_bytes;
   stats->cached_bytes = caches.cached_bytes + transfer_cache.parked_bytes();
-  stats->mapped_bytes = (std::uint64_t{pages.open_segments} << kSegmentShift) + large.used_bytes +
-                        large.dirty_bytes;
+  stats->mapped_bytes =
+      (std::uint64_t{pages.open_segments} << kSegmentShift) + large.used_bytes + large.dirty_bytes;
   stats->dirty_free_bytes = std::uint64_t{pages.dirty_pages} << kPageShift;
   stats->committed_bytes = (std::uint64_t{pages.used_pages} << kPageShift) +
                            stats->dirty_free_bytes + large.used_bytes + large.dirty_bytes;

@@ -1,7 +1,7 @@
 // The present state of the allocator in numbers: where its memory sits.
 //
-// Any thread; takes the locks of shards, page heap and large heap one after the other, so the figures
-// of a running program are close, not one instant.
+// Any thread; takes the locks of shards, page heap and large heap one after the other, so the
+// figures of a running program are close, not one instant.
 #pragma once
 
 #include <cstddef>

@@ -17,9 +17,9 @@ std::size_t system_page_bytes();
 // nullptr when the limit of the process or the kernel refuses.
 void* reserve(std::size_t bytes, std::size_t alignment);
 
-// Zeroed readable and writable memory outside any reservation; nullptr when refused. kSparse: a table
-// of which little will be touched, not counted against the memory of the machine; kCounted: for a
-// block, so that the kernel refuses what it obviously does not have.
+// Zeroed readable and writable memory outside any reservation; nullptr when refused. kSparse: a
+// table of which little will be touched, not counted against the memory of the machine; kCounted:
+// for a block, so that the kernel refuses what it obviously does not have.
 enum class Mapping { kSparse, kCounted };
 void* map(std::size_t bytes, Mapping kind);
 

@@ -1,8 +1,8 @@
 // Ticks and generations.
 //
-// A tick belongs to one thread and adapts its bins. A generation belongs to the process: half a purge
-// delay long, so that a page purged at its end has been idle for at least that and at most the whole
-// delay. Whoever notices first that one is over does its work.
+// A tick belongs to one thread and adapts its bins. A generation belongs to the process: half a
+// purge delay long, so that a page purged at its end has been idle for at least that and at most
+// the whole delay. Whoever notices first that one is over does its work.
 #include "policy/tick.h"
 
 #include <atomic>

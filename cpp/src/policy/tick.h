@@ -13,8 +13,8 @@ namespace hz3 {
 // One miss or overflow of this cache has happened.
 void on_slow_event(ThreadCache* cache);
 
-// A request found no memory: brings what caches park back to their spans, so that empty spans return
-// to the page heap. `cache` may be nullptr (a thread without one).
+// A request found no memory: brings what caches park back to their spans, so that empty spans
+// return to the page heap. `cache` may be nullptr (a thread without one).
 void reclaim(ThreadCache* cache, const RouteUser& user);
 
 // Gives everything idle back to the system. Returns the bytes.

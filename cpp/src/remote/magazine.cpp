@@ -55,21 +55,20 @@ Magazine* MagazineStack::pop() {
     Magazine* magazine = magazine_at(static_cast<std::uint32_t>(index - 1));
     // May be stale when another thread was faster; the tag makes the exchange fail then.
     const std::uint64_t below = magazine->next.load(std::memory_order_relaxed);
-    const std::uint64_t count = ((head >> kIndexBits) & kCountMask) -
-                                magazine->count.load(std::memory_order_relaxed);
+    const std::uint64_t count =
+        ((head >> kIndexBits) & kCountMask) - magazine->count.load(std::memory_order_relaxed);
     // acquire: pairs with the release in push [magazine-stack]; all changes are read-modify-writes,
     // so the chain of releases reaches the magazines further down as well
-    if (head_.compare_exchange_weak(head, next_head(head, below, count),
-                                    std::memory_order_acq_rel, std::memory_order_acquire)) {
+    if (head_.compare_exchange_weak(head, next_head(head, below, count), std::memory_order_acq_rel,
+                                    std::memory_order_acquire)) {
       return magazine;
     }
   }
 }
 
 bool boot_magazines(std::size_t arena_bytes) {
-  const std::size_t bytes =
-      min_of(align_up(arena_bytes / kArenaShare, kPieceBytes),
-             (sizeof(Magazine) << MagazineStack::kIndexBits) - kPieceBytes);
+  const std::size_t bytes = min_of(align_up(arena_bytes / kArenaShare, kPieceBytes),
+                                   (sizeof(Magazine) << MagazineStack::kIndexBits) - kPieceBytes);
   void* range = os::reserve(bytes, kPieceBytes);
   if (range == nullptr) return false;
   os::allow_huge_pages(range, bytes, false);
@@ -79,8 +78,8 @@ bool boot_magazines(std::size_t arena_bytes) {
 }
 
 Magazine* acquire_magazine(unsigned shard) {
-  // One-way traffic fills the lanes of those who allocate and empties those of who frees, so the other
-  // lanes come before a fresh magazine.
+  // One-way traffic fills the lanes of those who allocate and empties those of who frees, so the
+  // other lanes come before a fresh magazine.
   for (unsigned i = 0; i < kMaxShards; ++i) {
     MagazineStack& lane = pool[(shard + i) % kMaxShards].empties;
     if (lane.is_empty()) continue;

@@ -1,8 +1,8 @@
 // Magazines: batches of block pointers, the only thing that travels between threads.
 //
-// A magazine belongs to whoever took it out of a stack or the pool; nothing in it needs a lock then.
-// They are carved from one reserved range and never given back (type-stable), so a reader with a
-// stale index still reads a magazine.
+// A magazine belongs to whoever took it out of a stack or the pool; nothing in it needs a lock
+// then. They are carved from one reserved range and never given back (type-stable), so a reader
+// with a stale index still reads a magazine.
 #pragma once
 
 #include <atomic>
@@ -17,7 +17,7 @@ namespace hz3 {
 struct Magazine {
   static constexpr unsigned kSlots = 62;
 
-  std::atomic<std::uint32_t> next{0};  // index + 1 of the one below in a stack, 0: none
+  std::atomic<std::uint32_t> next{0};   // index + 1 of the one below in a stack, 0: none
   std::atomic<std::uint32_t> count{0};  // atomic because a pop may read it of one that has left
   std::atomic<std::uint32_t> depth_blocks{0};  // in this one and all below it (owner stash)
   std::uint32_t unused = 0;
@@ -39,7 +39,8 @@ class MagazineStack {
   Magazine* pop();  // nullptr when empty
   bool is_empty() const { return (head_.load(std::memory_order_relaxed) & kIndexMask) == 0; }
   unsigned blocks() const {
-    return static_cast<unsigned>((head_.load(std::memory_order_relaxed) >> kIndexBits) & kCountMask);
+    return static_cast<unsigned>((head_.load(std::memory_order_relaxed) >> kIndexBits) &
+                                 kCountMask);
   }
 
   static constexpr unsigned kIndexBits = 24;

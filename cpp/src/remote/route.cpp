@@ -1,7 +1,7 @@
-// Order of the layers on a miss:     transfer cache -> stash and spill -> partly used spans -> a new
-// span in an open segment -> partly used spans of other shards -> a new segment.
-// On an overflow: transfer cache or owner stash (knob), else spans: own shard under its lock,
-// another shard if its lock is free, else its stash.
+// Order of the layers on a miss:     transfer cache -> stash and spill -> partly used spans -> a
+// new span in an open segment -> partly used spans of other shards -> a new segment. On an
+// overflow: transfer cache or owner stash (knob), else spans: own shard under its lock, another
+// shard if its lock is free, else its stash.
 #include "remote/route.h"
 
 #include <cstring>
@@ -160,7 +160,8 @@ unsigned take_magazine(Magazine* magazine, void** out, unsigned shard) {
   return count;
 }
 
-// As many stashed batches as drain_limit and the room in `out` allow; at least one when there is one.
+// As many stashed batches as drain_limit and the room in `out` allow; at least one when there is
+// one.
 unsigned take_stashed(unsigned shard, unsigned class_index, void** out) {
   const auto limit = static_cast<unsigned>(knob(Knob::kDrainLimit));
   CounterBlock* counters = &shards[shard].central.counters();
@@ -186,8 +187,8 @@ unsigned take_stashed(unsigned shard, unsigned class_index, void** out) {
   return taken;
 }
 
-// Other shards' partly used spans, before the process grows by a segment. Tiny blocks excepted: they
-// would bring two shards together in one cache line.
+// Other shards' partly used spans, before the process grows by a segment. Tiny blocks excepted:
+// they would bring two shards together in one cache line.
 unsigned steal(const RouteUser& user, unsigned class_index, void** out, unsigned want) {
   if (class_index < kTinyClasses) return 0;
   for (unsigned i = 1; i < shard_count; ++i) {
@@ -283,8 +284,7 @@ std::size_t decay_routes(const RouteUser& user, bool everything) {
   for (unsigned code = 1; code < kCodeCount; ++code) {
     const auto lane = static_cast<Code>(code);
     if (transfer_cache.is_empty(lane)) continue;
-    const unsigned wanted =
-        everything ? MagazineStack::kMaxBlocks : transfer_cache.take_idle(lane);
+    const unsigned wanted = everything ? MagazineStack::kMaxBlocks : transfer_cache.take_idle(lane);
     for (unsigned taken = 0; taken < wanted;) {
       Magazine* magazine = transfer_cache.pop(lane);
       if (magazine == nullptr) break;

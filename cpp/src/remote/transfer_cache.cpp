@@ -11,8 +11,8 @@ namespace {
 unsigned limit_of(Code code) {
   const std::size_t by_slots = knob_size(Knob::kTransferSlots) * Magazine::kSlots;
   if (by_slots == 0) return 0;
-  const std::size_t by_bytes =
-      max_of<std::size_t>(knob_size(Knob::kTransferBytes) / kClasses[class_of_code(code)].block_bytes, 2);
+  const std::size_t by_bytes = max_of<std::size_t>(
+      knob_size(Knob::kTransferBytes) / kClasses[class_of_code(code)].block_bytes, 2);
   return static_cast<unsigned>(
       min_of<std::size_t>(min_of(by_slots, by_bytes), MagazineStack::kMaxBlocks));
 }

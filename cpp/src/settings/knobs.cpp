@@ -21,42 +21,45 @@ constexpr std::int64_t kTi = 1024 * kGi;
 
 constexpr hz3_knob_info kTable[] = {
     {"arena_bytes", "HZ3_ARENA_BYTES", "bytes",
-     "address space reserved for blocks up to 256 KiB; 0 chooses four times the memory of the machine",
+     "address space reserved for blocks up to 256 KiB; 0 chooses four times the memory of the "
+     "machine",
      "A1", nullptr, HZ3_KNOB_BYTES, HZ3_KNOB_AT_START, 0, 16 * kTi, 0},
     {"shards", "HZ3_SHARDS", "shards",
-     "pools that own spans, shared by all threads; 0 chooses two per CPU, at least 4: more means less "
+     "pools that own spans, shared by all threads; 0 chooses two per CPU, at least 4: more means "
+     "less "
      "waiting for locks and more partly used spans",
      "A2", nullptr, HZ3_KNOB_INT, HZ3_KNOB_AT_START, 0, 64, 0},
     {"thread_cache_bytes", "HZ3_THREAD_CACHE_BYTES", "bytes",
      "most bytes that the cache of one thread keeps over a tick: more saves trips to shared pools, "
      "less saves memory",
      "A3", nullptr, HZ3_KNOB_BYTES, 0, 0, 1 * kGi, 8 * kMi},
-    {"bin_bytes", "HZ3_BIN_BYTES", "bytes",
-     "most bytes in one bin (size class) of a thread cache", "A3", nullptr, HZ3_KNOB_BYTES, 0,
-     4 * kKi, 64 * kMi, 512 * kKi},
+    {"bin_bytes", "HZ3_BIN_BYTES", "bytes", "most bytes in one bin (size class) of a thread cache",
+     "A3", nullptr, HZ3_KNOB_BYTES, 0, 4 * kKi, 64 * kMi, 512 * kKi},
     {"bin_blocks", "HZ3_BIN_BLOCKS", "blocks",
-     "most blocks in one bin of a thread cache, whatever their size", "A3", nullptr, HZ3_KNOB_INT, 0,
-     4, 127, 127},
+     "most blocks in one bin of a thread cache, whatever their size", "A3", nullptr, HZ3_KNOB_INT,
+     0, 4, 127, 127},
     {"remote_route", "HZ3_REMOTE_ROUTE", "",
-     "where batches of blocks of other shards go first: the owner's stash, or the transfer cache that "
+     "where batches of blocks of other shards go first: the owner's stash, or the transfer cache "
+     "that "
      "hands them on whole to whoever needs them",
      "A9", "owner_stash|transfer", HZ3_KNOB_CHOICE, 0, 0, 1, 1},
     {"drain_limit", "HZ3_DRAIN_LIMIT", "blocks",
      "most blocks that one refill takes out of the owner's stash; the rest waits as spill", "A5",
      nullptr, HZ3_KNOB_INT, 0, 1, 4096, 62},
     {"stash_max_objs", "HZ3_STASH_MAX_OBJS", "blocks",
-     "most blocks parked in the stash of one shard and class; what does not fit goes to the transfer "
+     "most blocks parked in the stash of one shard and class; what does not fit goes to the "
+     "transfer "
      "cache, then to central",
      "A5", nullptr, HZ3_KNOB_INT, 0, 0, 65536, 1024},
     {"stash_spill", "HZ3_STASH_SPILL", "",
-     "keep what a drain leaves over as a private list of the shard; off puts it into its spans at once",
+     "keep what a drain leaves over as a private list of the shard; off puts it into its spans at "
+     "once",
      "A6", nullptr, HZ3_KNOB_BOOL, 0, 0, 1, 1},
     {"transfer_slots", "HZ3_TRANSFER_SLOTS", "batches",
-     "most batches per class in the transfer cache; 0 turns it off", "A7", nullptr, HZ3_KNOB_INT, 0, 0,
-     1024, 128},
-    {"transfer_bytes", "HZ3_TRANSFER_BYTES", "bytes",
-     "most bytes per class in the transfer cache", "A7", nullptr, HZ3_KNOB_BYTES, 0, 0, 1 * kGi,
-     512 * kKi},
+     "most batches per class in the transfer cache; 0 turns it off", "A7", nullptr, HZ3_KNOB_INT, 0,
+     0, 1024, 128},
+    {"transfer_bytes", "HZ3_TRANSFER_BYTES", "bytes", "most bytes per class in the transfer cache",
+     "A7", nullptr, HZ3_KNOB_BYTES, 0, 0, 1 * kGi, 512 * kKi},
     {"pack_tries", "HZ3_PACK_TRIES", "segments",
      "most segments looked at for a run of pages before a new segment is opened", "A10", nullptr,
      HZ3_KNOB_INT, 0, 1, 1024, 32},
@@ -73,21 +76,22 @@ constexpr hz3_knob_info kTable[] = {
      "give every large block back to the system when it is freed: least memory, most page faults",
      "A15", nullptr, HZ3_KNOB_BOOL, 0, 0, 1, 0},
     {"huge_pages", "HZ3_HUGE_PAGES", "",
-     "huge pages: off, or for the 2 MiB parts of blocks of at least 4 MiB: a tenth of the page faults, but "
-     "slow where the kernel has to compact memory first", "A15", "off|large",
-     HZ3_KNOB_CHOICE, 0, 0, 1, 0},
+     "huge pages: off, or for the 2 MiB parts of blocks of at least 4 MiB: a tenth of the page "
+     "faults, but "
+     "slow where the kernel has to compact memory first",
+     "A15", "off|large", HZ3_KNOB_CHOICE, 0, 0, 1, 0},
     {"purge_delay_ms", "HZ3_PURGE_DELAY_MS", "ms",
      "free pages are given back to the system after lying idle this long: less saves memory, more "
      "saves page faults",
      "A16", nullptr, HZ3_KNOB_INT, 0, 0, 3'600'000, 100},
-    {"purge_budget_bytes", "HZ3_PURGE_BUDGET_BYTES", "bytes",
-     "most bytes given back in one tick", "A16", nullptr, HZ3_KNOB_BYTES, 0, 64 * kKi, 1 * kTi,
-     16 * kMi},
+    {"purge_budget_bytes", "HZ3_PURGE_BUDGET_BYTES", "bytes", "most bytes given back in one tick",
+     "A16", nullptr, HZ3_KNOB_BYTES, 0, 64 * kKi, 1 * kTi, 16 * kMi},
     {"epoch_events", "HZ3_EPOCH_EVENTS", "events",
-     "slow events of a thread (misses and overflows of all classes) between two ticks", "A17", nullptr,
-     HZ3_KNOB_INT, 0, 16, 1'000'000, 256},
+     "slow events of a thread (misses and overflows of all classes) between two ticks", "A17",
+     nullptr, HZ3_KNOB_INT, 0, 16, 1'000'000, 256},
     {"on_invalid_free", "HZ3_ON_INVALID_FREE", "",
-     "what a free of something that is not a live block does: stop the process, or print the line and "
+     "what a free of something that is not a live block does: stop the process, or print the line "
+     "and "
      "go on",
      "A20", "abort|warn", HZ3_KNOB_CHOICE, 0, 0, 1, 0},
 };
@@ -118,11 +122,20 @@ bool parse_number(const char* text, std::size_t length, bool with_suffix, std::i
   if (i < length && with_suffix) {
     unsigned shift = 0;
     switch (lower(text[i])) {
-      case 'k': shift = 10; break;
-      case 'm': shift = 20; break;
-      case 'g': shift = 30; break;
-      case 't': shift = 40; break;
-      default: return false;
+      case 'k':
+        shift = 10;
+        break;
+      case 'm':
+        shift = 20;
+        break;
+      case 'g':
+        shift = 30;
+        break;
+      case 't':
+        shift = 40;
+        break;
+      default:
+        return false;
     }
     ++i;
     if (i < length && lower(text[i]) == 'i') ++i;
@@ -164,18 +177,26 @@ bool parse(const hz3_knob_info& info, const char* text, std::int64_t* value) {
   std::size_t length = std::strlen(text);
   while (length != 0 && is_space(text[length - 1])) --length;
   switch (info.type) {
-    case HZ3_KNOB_BOOL: return parse_bool(text, length, value);
-    case HZ3_KNOB_CHOICE: return parse_choice(text, length, info.choices, value);
-    case HZ3_KNOB_BYTES: return parse_number(text, length, true, value);
-    case HZ3_KNOB_INT: return parse_number(text, length, false, value);
+    case HZ3_KNOB_BOOL:
+      return parse_bool(text, length, value);
+    case HZ3_KNOB_CHOICE:
+      return parse_choice(text, length, info.choices, value);
+    case HZ3_KNOB_BYTES:
+      return parse_number(text, length, true, value);
+    case HZ3_KNOB_INT:
+      return parse_number(text, length, false, value);
   }
   return false;
 }
 
 void describe_allowed(const hz3_knob_info& info, Line* line) {
   switch (info.type) {
-    case HZ3_KNOB_BOOL: line->text("allowed: 0 or 1"); break;
-    case HZ3_KNOB_CHOICE: line->text("allowed: ").text(info.choices); break;
+    case HZ3_KNOB_BOOL:
+      line->text("allowed: 0 or 1");
+      break;
+    case HZ3_KNOB_CHOICE:
+      line->text("allowed: ").text(info.choices);
+      break;
     default:
       line->text("allowed: ").number(static_cast<unsigned long long>(info.min_value));
       line->text(" to ").number(static_cast<unsigned long long>(info.max_value));
@@ -212,13 +233,13 @@ constexpr std::int64_t default_of(Knob which) {
 // Constant-initialised, so that a value is there before any constructor runs.
 #define HZ3_DEFAULT(which) default_of(Knob::which)
 std::atomic<std::int64_t> knob_values[kKnobCount] = {
-    HZ3_DEFAULT(kArenaBytes),     HZ3_DEFAULT(kShards),         HZ3_DEFAULT(kThreadCacheBytes),
-    HZ3_DEFAULT(kBinBytes),       HZ3_DEFAULT(kBinBlocks),      HZ3_DEFAULT(kRemoteRoute),
-    HZ3_DEFAULT(kDrainLimit),     HZ3_DEFAULT(kStashMaxObjs),   HZ3_DEFAULT(kStashSpill),
-    HZ3_DEFAULT(kTransferSlots),  HZ3_DEFAULT(kTransferBytes),  HZ3_DEFAULT(kPackTries),
-    HZ3_DEFAULT(kPackBestfitK),   HZ3_DEFAULT(kLargeCacheSoft), HZ3_DEFAULT(kLargeCacheHard),
-    HZ3_DEFAULT(kLargeMadvise),   HZ3_DEFAULT(kHugePages),      HZ3_DEFAULT(kPurgeDelayMs),
-    HZ3_DEFAULT(kPurgeBudgetBytes), HZ3_DEFAULT(kEpochEvents),  HZ3_DEFAULT(kOnInvalidFree),
+    HZ3_DEFAULT(kArenaBytes),       HZ3_DEFAULT(kShards),         HZ3_DEFAULT(kThreadCacheBytes),
+    HZ3_DEFAULT(kBinBytes),         HZ3_DEFAULT(kBinBlocks),      HZ3_DEFAULT(kRemoteRoute),
+    HZ3_DEFAULT(kDrainLimit),       HZ3_DEFAULT(kStashMaxObjs),   HZ3_DEFAULT(kStashSpill),
+    HZ3_DEFAULT(kTransferSlots),    HZ3_DEFAULT(kTransferBytes),  HZ3_DEFAULT(kPackTries),
+    HZ3_DEFAULT(kPackBestfitK),     HZ3_DEFAULT(kLargeCacheSoft), HZ3_DEFAULT(kLargeCacheHard),
+    HZ3_DEFAULT(kLargeMadvise),     HZ3_DEFAULT(kHugePages),      HZ3_DEFAULT(kPurgeDelayMs),
+    HZ3_DEFAULT(kPurgeBudgetBytes), HZ3_DEFAULT(kEpochEvents),    HZ3_DEFAULT(kOnInvalidFree),
 };
 #undef HZ3_DEFAULT
 }  // namespace detail
@@ -285,7 +306,8 @@ void read_knobs_from_environment() {
     const auto name_length = static_cast<std::size_t>(equals - *entry);
     for (std::size_t i = 0; i < kKnobCount; ++i) {
       const hz3_knob_info& info = kTable[i];
-      if (std::strlen(info.env) != name_length || std::strncmp(info.env, *entry, name_length) != 0) {
+      if (std::strlen(info.env) != name_length ||
+          std::strncmp(info.env, *entry, name_length) != 0) {
         continue;
       }
       std::int64_t value = 0;
@@ -293,7 +315,11 @@ void read_knobs_from_environment() {
         store(i, value);
       } else {
         Line line;
-        line.text("hz3: ").text(info.env).text("='").text(equals + 1).text("' is refused, the default stays; ");
+        line.text("hz3: ")
+            .text(info.env)
+            .text("='")
+            .text(equals + 1)
+            .text("' is refused, the default stays; ");
         describe_allowed(info, &line);
         line.write_to_stderr();
       }

@@ -52,8 +52,7 @@ bool Central::add_span(unsigned class_index, PageHeap::Opening opening) {
   Span* span = new_descriptor();
   if (span == nullptr) return false;
   bool zeroed = false;
-  const std::size_t page =
-      page_heap.allocate(shape.pages, shape.alignment_pages, opening, &zeroed);
+  const std::size_t page = page_heap.allocate(shape.pages, shape.alignment_pages, opening, &zeroed);
   if (page == kNoPage) {
     span->next = descriptors_;
     descriptors_ = span;
@@ -134,8 +133,8 @@ unsigned Central::take_partial(unsigned class_index, void** out, unsigned want) 
   return taken;
 }
 
-// Blocks that were cut together tend to come back together, so the span's own state changes once per
-// run. Returns the length of the run.
+// Blocks that were cut together tend to come back together, so the span's own state changes once
+// per run. Returns the length of the run.
 unsigned Central::put_run(Span* span, void** blocks, unsigned count) {
   const SizeClass& shape = span->size_class();
   const std::size_t span_bytes = std::size_t{shape.pages} << kPageShift;

@@ -15,15 +15,18 @@ struct Text {
 
 Text text_of(InvalidFree kind) {
   switch (kind) {
-    case InvalidFree::kDouble: return {"double free", "the block is free already"};
+    case InvalidFree::kDouble:
+      return {"double free", "the block is free already"};
     case InvalidFree::kInterior:
       return {"invalid free", "inside a block or misaligned, not the start of a block"};
     case InvalidFree::kUnallocated:
       return {"invalid free", "no block starts here: freed before, or never allocated"};
-    case InvalidFree::kForeign: break;
+    case InvalidFree::kForeign:
+      break;
   }
-  return {"foreign free",
-          "not from hz3: stack, static or mapped memory, or another malloc (RTLD_DEEPBIND, static)"};
+  return {
+      "foreign free",
+      "not from hz3: stack, static or mapped memory, or another malloc (RTLD_DEEPBIND, static)"};
 }
 
 }  // namespace
