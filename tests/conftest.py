@@ -12,6 +12,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 import zlib
 from dataclasses import dataclass
@@ -196,6 +197,19 @@ def hz3_only(is_hz3: bool) -> None:
         pytest.skip("a promise of hz3 alone, and HZ3_TEST_LIBRARY put another library in its place")
 
 
+def build_folder(config: pytest.Config, what: str) -> Path:
+    """Choose where to build: a given folder, else one that pytest keeps, else a new one."""
+    base = os.environ.get("HZ3_TEST_BUILD")
+    if base:
+        return Path(base) / what
+    cache = getattr(config, "cache", None)  # absent under -p no:cacheprovider
+    if cache is None or not os.access(config.rootpath, os.W_OK):
+        return Path(tempfile.mkdtemp(prefix=f"hz3-native-{what}-"))
+    # CMake remembers absolute paths: a source tree that was moved gets a folder of its own.
+    folder: Path = cache.mkdir(f"native-{what}-{zlib.crc32(str(SOURCE).encode()):08x}")
+    return folder
+
+
 def build(config: pytest.Config, what: str, *options: str) -> Path:
     """Configure and build, in a folder that later runs find again; return that of the programs.
 
@@ -204,13 +218,10 @@ def build(config: pytest.Config, what: str, *options: str) -> Path:
     cmake = shutil.which("cmake")
     if cmake is None:
         pytest.fail("cmake is missing; it comes with: pip install 'hz3[test]'", pytrace=False)
-    base = os.environ.get("HZ3_TEST_BUILD")
-    # CMake remembers absolute paths: a source tree that was moved gets a folder of its own.
-    key = f"{what}-{zlib.crc32(str(SOURCE).encode()):08x}"
-    folder = Path(base) / what if base else config.cache.mkdir(f"native-{key}")
+    folder = build_folder(config, what)
     generator = ["-G", "Ninja"] if shutil.which("ninja") else []
     target = ["--target", "units"] if what == "units" else []
-    steps = (
+    steps: tuple[list[str | Path], ...] = (
         [cmake, "-S", SOURCE, "-B", folder, *generator, *options],
         [cmake, "--build", folder, "--parallel", str(os.cpu_count() or 1), *target],
     )

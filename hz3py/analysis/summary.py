@@ -224,7 +224,8 @@ def _status(good: pd.DataFrame, bad: pd.DataFrame) -> str:
 
 
 def _median(samples: pd.DataFrame, column: str) -> float:
-    return float(samples[column].astype(float).median()) if len(samples) else math.nan
+    known = samples[column].astype(float).dropna()
+    return float(known.median()) if len(known) else math.nan
 
 
 def _least(lines: Sequence[Arm], figure: str) -> dict[str, float]:

@@ -13,13 +13,12 @@ from hz3py.report.text import Column, Line, Section, Table
 
 def show_plan(plan: Plan, *, as_json: bool) -> None:
     """Print rows, allocators, and the estimated duration of a plan; nothing is started."""
-    samples = sum(1 for _ in plan.steps())
     if as_json:
         out_json(
             {
                 "schema": 1,
                 **plan.to_json(),
-                "samples": samples,
+                "samples": plan.size,
                 "estimate_s": round(plan.estimate_s(), 1),
             }
         )
@@ -32,6 +31,6 @@ def show_plan(plan: Plan, *, as_json: bool) -> None:
     out()
     out(f"allocators: {', '.join(allocator.name for allocator in plan.allocators)}")
     out(
-        f"{plural(samples, 'sample')} in {plural(plan.blocks, 'block')}, "
+        f"{plural(plan.size, 'sample')} in {plural(plan.blocks, 'block')}, "
         f"about {duration(plan.estimate_s())}, seed {plan.seed}"
     )

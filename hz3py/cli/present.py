@@ -12,6 +12,7 @@ from hz3py.cli.session import Session
 from hz3py.cli.show import show
 from hz3py.report.table import bench_table, legend, overall_table
 from hz3py.report.text import Table
+from hz3py.store.results import read
 
 
 def present(
@@ -41,7 +42,7 @@ def present(
     """
     folder = session.writer.directory
     outcome = sessions.take(session, interval_s)
-    results = sessions.results_of(folder)
+    results = read(folder)
     if outcome.interrupted:
         sessions.announce_interrupt(session.plan, folder, len(results.samples), command)
     if not results.samples:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 import shlex
+import signal
 import sys
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from hz3py.cli.console import note
@@ -20,7 +23,7 @@ from hz3py.measure.bench import Bench, Outcome
 from hz3py.measure.plan import Plan
 from hz3py.measure.run import measure
 from hz3py.store.records import EndRecord, RunRecord
-from hz3py.store.results import Results, Writer, read
+from hz3py.store.results import Writer
 from hz3py.system import machine
 from hz3py.system.allocators import find
 from hz3py.system.finding import Finding
@@ -57,7 +60,10 @@ def start(plan: Plan, folder: Path | None, warnings: Sequence[str]) -> Session:
 
     Raises:
         StoreError: The folder cannot be written, or holds a run already.
+        UnfitMachineError: A workload program is not installed.
     """
+    for row in plan.rows:
+        row.argv()
     now = datetime.now(timezone.utc)
     run = RunRecord(
         run_id=uuid.uuid4().hex,
@@ -105,7 +111,7 @@ def take(session: Session, interval_s: float = DEFAULT_INTERVAL_S) -> Outcome:
     Raises:
         StoreError: A record could not be written.
     """
-    with session.writer as writer:
+    with session.writer as writer, _stoppable():
         before = machine.snapshot()
         bench = Bench(
             session.plan,
@@ -130,14 +136,24 @@ def take(session: Session, interval_s: float = DEFAULT_INTERVAL_S) -> Outcome:
     return outcome
 
 
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Let every request to end (a closed terminal, a service that stops) end a run in order."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    earlier = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler or signal.SIG_DFL)
+
+
 def new_seed() -> int:
     """Return a seed for the order of a run, another one each time."""
     return time.time_ns() % 2**31
-
-
-def results_of(folder: Path) -> Results:
-    """Read back everything that a run has stored so far."""
-    return read(folder)
 
 
 def sentence(finding: Finding) -> str:
@@ -162,6 +178,5 @@ def _new_folder(suite: str) -> Path:
 
 def announce_interrupt(plan: Plan, folder: Path, taken: int, command: str) -> None:
     """Say what an interrupted run keeps and how to go on with it."""
-    total = sum(1 for _ in plan.steps())
-    note(f"interrupted; {taken} of {total} samples are kept in {folder}")
+    note(f"interrupted; {taken} of {plan.size} samples are kept in {folder}")
     note(f"go on with: hz3 {command} --resume {shlex.quote(str(folder))}")

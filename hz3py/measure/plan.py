@@ -61,6 +61,11 @@ class Plan:
     blocks: int
     seed: int
 
+    @property
+    def size(self) -> int:
+        """Number of samples."""
+        return len(self.rows) * len(self.allocators) * self.blocks
+
     def steps(self) -> Iterator[Step]:
         """Yield all samples in the order in which they are taken."""
         for block in range(self.blocks):

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 _MOST_COLUMNS = 3
 _PANEL_WIDTH = 3.9
 _ON_WHITE = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
-_LABEL_ROOM = 1.62
+_RIGHT_END = 1.62
 """Right end of the speed axis; what lies beyond 1 holds the absolute figures."""
+_MOST_LEFT_OF_TEXT = 1.25
+_MOST_LEGEND_COLUMNS = 6
 
 
 def speed_figure(arms: Sequence[Arm]) -> Figure:
@@ -29,28 +31,15 @@ def speed_figure(arms: Sequence[Arm]) -> Figure:
     """
     labels = list(dict.fromkeys(arm.label for arm in arms))
     names = list(dict.fromkeys(arm.allocator for arm in arms))
-    columns = min(_MOST_COLUMNS, len(labels))
-    lines = math.ceil(len(labels) / columns)
-    height = lines * (0.62 + 0.25 * len(names)) + 1.0
-    figure = style.new_figure(max(7.0, _PANEL_WIDTH * columns), height)
-    grid = figure.subplots(lines, columns, squeeze=False, sharex=True)
-    blocks = max(arm.blocks for arm in arms)
-    figure.suptitle(
-        "Speed relative to the fastest allocator: longer is better\n"
-        f"whiskers: 95 % interval of the ratio over {numbers.plural(blocks, 'block')}",
-        fontsize=11,
-        color=style.INK,
-    )
-    panels: list[Axes] = list(grid.flat)
-    for place, (panel, label) in enumerate(zip(panels, labels, strict=False)):
+    title = "Speed relative to the fastest allocator: longer is better"
+    if any(_has_whisker(arm) for arm in arms):
+        blocks = numbers.plural(max(arm.blocks for arm in arms), "block")
+        title += f"\nwhiskers: 95 % interval of the ratio over {blocks}"
+    figure, panels = _figure(labels, 0.7 + 0.25 * max(len(names), 2), title)
+    for panel, label in zip(panels, labels, strict=True):
         _speed_panel(panel, [arm for arm in arms if arm.label == label], names)
-        if place + columns >= len(labels):
-            panel.set_xlabel(
-                "speed / speed of the fastest", fontsize=8, color=style.INK, loc="left"
-            )
-            panel.tick_params(labelbottom=True)
-    for panel in panels[len(labels) :]:
-        panel.set_visible(False)
+    for panel in _lowest(panels):
+        panel.set_xlabel("speed / speed of the fastest", fontsize=8, color=style.INK, loc="left")
     return figure
 
 
@@ -61,27 +50,33 @@ def _speed_panel(panel: Axes, row: Sequence[Arm], names: Sequence[str]) -> None:
     panel.set_title(row[0].label, fontsize=9, loc="left", color=style.INK, fontweight="bold")
     panel.set_yticks(range(len(names)), names)
     panel.set_ylim(len(names) - 0.4, -0.6)
-    panel.set_xlim(0, _LABEL_ROOM)
+    panel.set_xlim(0, _RIGHT_END)
     panel.set_xticks([0, 0.25, 0.5, 0.75, 1.0], ["0", "0.25", "0.5", "0.75", "1"])
     for place, name in enumerate(names):
         arm = by_name.get(name)
-        if arm is None or not arm.blocks:
+        if arm is not None and arm.blocks:
+            _bar(panel, place, arm, colours[name])
+        else:
             text = "not run" if arm is None else arm.status
-            panel.text(0.02, place, text, va="center", fontsize=8, color="#B00020")
-            continue
-        value = arm.to_best.estimate
-        panel.barh(place, value, height=0.68, color=colours[name])
-        end = value
-        if arm.to_best.known and arm.to_best.low < arm.to_best.high:
-            low, high = arm.to_best.low, arm.to_best.high
-            panel.plot([low, high], [place, place], color=style.INK, linewidth=1.2)
-            for bound in (low, high):
-                panel.plot([bound] * 2, [place - 0.16, place + 0.16], color=style.INK, lw=1.2)
-            end = max(end, high)
-        text = numbers.speed(arm.throughput, arm.unit)
-        panel.text(
-            end + 0.025, place, text, va="center", fontsize=8, color=style.INK, bbox=_ON_WHITE
-        )
+            panel.text(0.02, place, text, va="center", fontsize=8, color=style.ALARM)
+
+
+def _bar(panel: Axes, place: int, arm: Arm, colour: str) -> None:
+    """Draw the bar of one arm, its whisker, and its absolute speed behind them."""
+    end = arm.to_best.estimate
+    panel.barh(place, end, height=0.68, color=colour)
+    if _has_whisker(arm):
+        low, high = arm.to_best.low, arm.to_best.high
+        panel.plot([low, high], [place, place], color=style.INK, linewidth=1.2)
+        for bound in (low, high):
+            panel.plot([bound] * 2, [place - 0.16, place + 0.16], color=style.INK, linewidth=1.2)
+        end = min(max(end, high), _MOST_LEFT_OF_TEXT)
+    text = numbers.speed(arm.throughput, arm.unit)
+    panel.text(end + 0.025, place, text, va="center", fontsize=8, color=style.INK, bbox=_ON_WHITE)
+
+
+def _has_whisker(arm: Arm) -> bool:
+    return arm.to_best.known and arm.to_best.low < arm.to_best.high
 
 
 def rss_figure(curves: Sequence[Curve]) -> Figure:
@@ -94,34 +89,50 @@ def rss_figure(curves: Sequence[Curve]) -> Figure:
     """
     labels = list(dict.fromkeys(curve.label for curve in curves))
     names = list(dict.fromkeys(curve.allocator for curve in curves))
-    columns = min(_MOST_COLUMNS, len(labels))
-    lines = math.ceil(len(labels) / columns)
-    width = max(7.0, _PANEL_WIDTH * columns)
-    figure = style.new_figure(width, lines * (2.3 if lines > 1 else 3.4) + 1.1)
-    grid = figure.subplots(lines, columns, squeeze=False)
-    idle = any(curve.work_end_s is not None for curve in curves)
-    figure.suptitle(
+    title = (
         "Resident memory over time: lower is better\n"
         "the sample with the median mean of each allocator"
-        + ("; dot: end of the work, thin line: idle afterwards" if idle else ""),
-        fontsize=11,
-        color=style.INK,
     )
-    panels: list[Axes] = list(grid.flat)
+    if any(curve.work_end_s is not None for curve in curves):
+        title += "; dot: end of the work, thin line: idle afterwards"
+    figure, panels = _figure(labels, 2.3 if len(labels) > _MOST_COLUMNS else 3.2, title)
     colours = style.colours(names)
-    for place, (panel, label) in enumerate(zip(panels, labels, strict=False)):
+    for place, (panel, label) in enumerate(zip(panels, labels, strict=True)):
         _rss_panel(panel, [curve for curve in curves if curve.label == label], colours)
-        if place % columns == 0:
+        if place % _columns(labels) == 0:
             panel.set_ylabel("resident MiB", fontsize=8, color=style.INK)
-        if place + columns >= len(labels):
-            panel.set_xlabel("seconds since the start", fontsize=8, color=style.INK)
-    for panel in panels[len(labels) :]:
-        panel.set_visible(False)
+    for panel in _lowest(panels):
+        panel.set_xlabel("seconds since the start", fontsize=8, color=style.INK)
     handles = [panels[0].plot([], [], color=colours[name], lw=2.2, label=name)[0] for name in names]
     figure.legend(
-        handles=handles, loc="outside lower center", ncols=len(names), frameon=False, fontsize=9
+        handles=handles,
+        loc="outside lower center",
+        ncols=min(len(names), _MOST_LEGEND_COLUMNS),
+        frameon=False,
+        fontsize=9,
     )
     return figure
+
+
+def _figure(labels: Sequence[str], panel_height: float, title: str) -> tuple[Figure, list[Axes]]:
+    """Return a titled figure with one panel per label; heights are in inches."""
+    columns = _columns(labels)
+    lines = math.ceil(len(labels) / columns)
+    figure = style.new_figure(max(7.0, _PANEL_WIDTH * columns), lines * panel_height + 1.2)
+    figure.suptitle(title, fontsize=11, color=style.INK)
+    panels: list[Axes] = list(figure.subplots(lines, columns, squeeze=False).flat)
+    for panel in panels[len(labels) :]:
+        panel.remove()
+    return figure, panels[: len(labels)]
+
+
+def _columns(labels: Sequence[str]) -> int:
+    return min(_MOST_COLUMNS, len(labels))
+
+
+def _lowest(panels: Sequence[Axes]) -> Sequence[Axes]:
+    """The panels below which there is none."""
+    return panels[-min(_MOST_COLUMNS, len(panels)) :]
 
 
 def _rss_panel(panel: Axes, curves: Sequence[Curve], colours: dict[str, str]) -> None:

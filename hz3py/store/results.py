@@ -22,6 +22,7 @@ from hz3py.errors import StoreError
 from hz3py.store.records import EndRecord, Record, RunRecord, SampleRecord, decode, encode
 
 RECORDS_NAME = "records.jsonl"
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
@@ -102,21 +103,25 @@ def _decode_line(line: bytes, path: Path, number: int, *, last: bool) -> Record 
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Put off the user's interrupt, so that a line is written in whole or not at all.
+    """Put off interrupts, so that a line is written in whole or not at all.
 
-    Blocking the signal would not do: another thread of the process could take it.
+    Blocking the signals would not do: another thread of the process could take them.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     came: list[int] = []
-    earlier = signal.signal(signal.SIGINT, lambda number, _frame: came.append(number))
+    earlier = {
+        number: signal.signal(number, lambda number, _frame: came.append(number))
+        for number in INTERRUPTS
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, earlier or signal.SIG_DFL)
+        for number, handler in earlier.items():
+            signal.signal(number, handler or signal.SIG_DFL)
         if came:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(came[0])
 
 
 class Writer:

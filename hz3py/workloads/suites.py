@@ -11,7 +11,7 @@ A file looks like this::
     label = "mt_remote T{threads} R50"
     workload = "mt_remote"         # or: command = ["python3", "-c", "..."]
     args = ["{threads}", 1000000]  # {threads} becomes the number of threads
-    threads = 2                    # wanted threads; left out for one thread
+    threads = 2                    # its threads; the wanted ones, if {threads} is in args
     touch = "ends"                 # none, ends or full; not with `command`
     idle = 0.3                     # seconds alive after the work
     seconds = 0.5                  # about how long a sample takes, for estimates
@@ -77,10 +77,10 @@ class Template:
         """Return the row with `threads` filled in.
 
         Args:
-            threads: Number of threads, used where the row asks for more than one.
+            threads: Number of threads, used where the row leaves it open.
             touch: Overrides the row's own touch, where the program has a choice.
         """
-        count = threads if self.threads > 1 else self.threads
+        count = threads if self.scales else self.threads
         label = self.label.replace("{threads}", str(count))
         chosen = self.touch
         if touch is not None and self._can_choose_touch() and touch != self.touch:
@@ -97,6 +97,11 @@ class Template:
             expected_s=self.expected_s,
             timeout_s=self.timeout_s,
         )
+
+    @property
+    def scales(self) -> bool:
+        """Whether the number of threads is left open."""
+        return any("{threads}" in word for word in self.args)
 
     def _can_choose_touch(self) -> bool:
         return self.command is None and self.workload not in catalogue.WRITES_ARE_THE_WORK
@@ -213,8 +218,8 @@ def resolve(
     Args:
         suite: The suite.
         cpus: CPUs that this process may use, at least 1.
-        threads: Threads for every row with more than one; None takes the row's own number, limited
-            to a few per CPU; "written" takes it as it is.
+        threads: Threads for every row that leaves them open; None takes the row's own number,
+            limited to a few per CPU; "written" takes it as it is.
         touch: Overrides the touch of every packaged workload.
         only: Words; a row is kept if its workload or label contains one of them. Empty keeps all.
         which: Finds a program, as `shutil.which`.
@@ -239,7 +244,7 @@ def resolve(
             count = threads
         else:
             count = template.threads if threads == "written" else min(template.threads, limit)
-        limited += template.threads > 1 and count < template.threads
+        limited += template.scales and count < template.threads
         row = template.resolve(count, touch)
         if row.command is not None and which(row.command) is None:
             missing.append(f"{row.label} needs {row.command}")

@@ -1,6 +1,6 @@
 // Random programs of allocation calls against the model, on any number of threads.
 //
-//   model_random [--seed N] [--ops N] [--threads N] [--slots N] [--profile NAME]
+//   model_random [--seed N] [--ops N] [--threads N] [--slots N] [--profile NAME] [--turn-knobs]
 //   model_random --list ...       prints the operations of thread 0 instead of running them
 //   model_random --replay FILE    runs a list of operations on one thread
 //
@@ -8,6 +8,7 @@
 // several, each thread's program is, and their interleaving is the machine's.
 #include <pthread.h>
 
+#include "model/knob_turner.hpp"
 #include "model/model.hpp"
 #include "support/options.hpp"
 #include "support/process.hpp"
@@ -24,7 +25,10 @@ struct Plan {
   std::uint64_t operations;  // per thread
   std::uint32_t slots;
   Profile profile;
+  bool turn_knobs;  // thread 0 changes settings all the time
 };
+
+constexpr std::uint64_t kOperationsPerTurn = 500;
 
 struct Worker {
   Plan plan;
@@ -44,7 +48,10 @@ std::size_t find_name(const char* const (&names)[count], const char* wanted) {
 void run_plan(Worker& worker) {
   Random random(worker.plan.seed, worker.index);
   Runner runner(worker.plan.seed, worker.index, worker.plan.slots);
+  hz3test::KnobTurner turner(worker.plan.seed);
+  const bool turning = worker.plan.turn_knobs && worker.index == 0;
   for (std::uint64_t step = 0; step < worker.plan.operations; ++step) {
+    if (turning && step % kOperationsPerTurn == 0) turner.turn();
     runner.run(hz3test::draw_operation(random, worker.plan.profile, worker.plan.slots));
   }
   runner.finish();
@@ -92,6 +99,7 @@ int main(int argc, char** argv) {
   plan.slots = static_cast<std::uint32_t>(options.number("--slots", 4000));
   plan.profile =
       static_cast<Profile>(find_name(hz3test::kProfileNames, options.text("--profile", "mixed")));
+  plan.turn_knobs = options.flag("--turn-knobs");
   plan.seed = listing ? options.number("--seed", 1) : options.seed();
   if (listing) {
     list(plan);

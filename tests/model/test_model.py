@@ -40,7 +40,7 @@ QUICK = (
 SLOW = (
     Load("small", 2, 100_000_000, 20_000),
     Load("mixed", 1, 20_000_000, 4_000),
-    Load("mixed", 8, 50_000_000, 2_000),
+    Load("mixed", 8, 20_000_000, 2_000),
     Load("mixed", 32, 20_000_000, 1_000),
     Load("large", 4, 100_000, 50),
 )
@@ -75,9 +75,9 @@ def shrink(programs: Programs, operations: list[str], file: Path) -> list[str]:
     return operations
 
 
-def run_model(programs: Programs, tmp_path: Path, load: Load) -> None:
+def run_model(programs: Programs, tmp_path: Path, load: Load, timeout_s: float = 280) -> None:
     options = ("--profile", load.profile, "--ops", load.operations, "--slots", load.slots)
-    outcome = programs.run("model_random", *options, "--threads", load.threads, timeout_s=280)
+    outcome = programs.run("model_random", *options, "--threads", load.threads, timeout_s=timeout_s)
     if not fails(outcome):
         return
     report = outcome.report()
@@ -96,9 +96,10 @@ def test_random_programs(programs: Programs, tmp_path: Path, load: Load) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1300)
 @pytest.mark.parametrize("load", SLOW, ids=lambda load: f"{load.profile}-{load.threads}")
 def test_long_random_programs(programs: Programs, tmp_path: Path, load: Load) -> None:
-    run_model(programs, tmp_path, load)
+    run_model(programs, tmp_path, load, timeout_s=1200)
 
 
 def test_the_same_seed_is_the_same_program(programs: Programs) -> None:
@@ -122,8 +123,26 @@ def test_the_seed_comes_from_the_environment(programs: Programs) -> None:
     assert outcome.out.startswith("seed 12345\n")
 
 
-def test_other_shard_counts(programs: Programs) -> None:
-    """Blocks wander between owners differently with few and with many shards."""
-    for shards in ("1", "64"):
-        env = {"HZ3_SHARDS": shards}
-        programs.run("model_random", "--threads", 8, "--ops", 400_000, env=env).expect_success()
+@pytest.mark.parametrize("profile", ["small", "mixed", "app"])
+def test_settings_may_change_at_any_time(programs: Programs, profile: str) -> None:
+    options = ("--turn-knobs", "--profile", profile, "--slots", 1000)
+    programs.run("model_random", *options, "--threads", 4, "--ops", 400_000).expect_success()
+
+
+@pytest.mark.usefixtures("hz3_only")
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"HZ3_SHARDS": "1"},
+        {"HZ3_SHARDS": "64"},
+        {"HZ3_ARENA_BYTES": "256M"},
+        {"HZ3_REMOTE_ROUTE": "owner_stash", "HZ3_DRAIN_LIMIT": "1", "HZ3_STASH_SPILL": "off"},
+        {"HZ3_REMOTE_ROUTE": "owner_stash", "HZ3_STASH_MAX_OBJS": "0", "HZ3_TRANSFER_SLOTS": "0"},
+        {"HZ3_THREAD_CACHE_BYTES": "0", "HZ3_EPOCH_EVENTS": "16", "HZ3_PURGE_DELAY_MS": "0"},
+    ],
+    ids=lambda settings: "-".join(f"{k[4:]}={v}" for k, v in settings.items()),
+)
+def test_settings_at_the_start(programs: Programs, settings: dict[str, str]) -> None:
+    options = ("--profile", "small", "--threads", 8, "--ops", 400_000, "--slots", 2000)
+    outcome = programs.run("model_random", *options, env=settings).expect_success()
+    assert outcome.err == ""  # no setting was refused

@@ -23,6 +23,8 @@ foreach(profile small app edges mixed)
 endforeach()
 hz3_ctest(model_large LABELS quick sanitize
   COMMAND model_random --profile large --threads 2 --ops 4000 --slots 100)
+hz3_ctest(model_turning_knobs LABELS quick sanitize
+  COMMAND model_random --turn-knobs --threads 4 --ops 200000 --slots 1000)
 hz3_ctest(model_long LABELS slow COMMAND model_random --threads 8 --ops 100000000)
 
 # Threads: coming, going, and being taken down.
@@ -45,6 +47,7 @@ hz3_test_program(out_of_memory ${HZ3_TESTS_DIR}/native/limits/out_of_memory.cpp)
 
 # Introspection: who serves a symbol, and what the reports say.
 hz3_test_program(symbols ${HZ3_TESTS_DIR}/native/introspection/symbols.cpp)
+hz3_test_program(own_api ${HZ3_TESTS_DIR}/native/introspection/own_api.cpp)
 hz3_test_program(reports ${HZ3_TESTS_DIR}/native/introspection/reports.cpp)
 
 # Fork.

@@ -26,6 +26,17 @@ LIMIT_CASES = (
     "start",
     "beyond_machine",
 )
+OWN_CASES = (
+    "good_size",
+    "same_family",
+    "owns",
+    "sized_free",
+    "stats",
+    "struct_sizes",
+    "classes",
+    "counters",
+    "errno",
+)
 
 
 @pytest.mark.parametrize(
@@ -88,6 +99,16 @@ def test_every_symbol_of_the_family_is_served_by_hz3(programs: Programs, preload
     assert len(rows) >= 40
     elsewhere = {name: owner for name, owner in rows if owner != str(preload.library)}
     assert elsewhere == {}
+
+
+def test_every_case_of_the_own_api_is_listed(programs: Programs) -> None:
+    assert sorted(programs.run_plain("own_api", "--list").out.split()) == sorted(OWN_CASES)
+
+
+@pytest.mark.usefixtures("hz3_only")
+@pytest.mark.parametrize("case", OWN_CASES)
+def test_own_api(programs: Programs, case: str) -> None:
+    programs.run("own_api", case).expect_success()
 
 
 def test_malloc_info_is_well_formed(programs: Programs) -> None:

@@ -78,6 +78,19 @@ def test_speed_has_a_panel_per_row_and_a_bar_per_allocator(rows: int, tmp_path: 
     assert "<svg" in paths[1].read_text()
 
 
+@pytest.mark.parametrize("names", [1, 2, 12])
+@pytest.mark.parametrize(
+    "label", ["x", "a label that is much longer than its panel is wide, really"]
+)
+def test_any_number_of_allocators_finds_room(names: int, label: str, tmp_path: Path) -> None:
+    lines = [
+        arm(label, f"allocator-{number}", 1.0 if number == 0 else 0.5) for number in range(names)
+    ]
+    style.save(plots.speed_figure(lines), tmp_path / "throughput", ("png",))
+    curves = [curve(label, f"allocator-{number}", None) for number in range(names)]
+    style.save(plots.rss_figure(curves), tmp_path / "rss", ("png",))
+
+
 def test_a_failed_arm_is_written_in_its_place() -> None:
     lost = arm("row", "mine", NAN, blocks=0, failed=5, status="timeout", throughput=NAN)
     figure = plots.speed_figure([arm("row", "hz3", 1.0), lost, arm("other", "hz3", 1.0)])

@@ -26,7 +26,7 @@ struct Held {
 Held held[kHeld];
 
 std::size_t draw_size(Random& random) {
-  if (random.chance(3)) return random.between(300000, 9000000);
+  if (random.chance(3)) return random.between(300000, 3000000);
   if (random.chance(20)) return random.between(5000, 200000);
   return random.log_uniform(4000);
 }
@@ -80,7 +80,7 @@ void run() {
   Random random(5);
   for (int round = 0; round < kSteps; ++round) step(random);
   fake_os.allow_all();
-  for (std::size_t size = 1; size < 20'000'000; size = size * 3 + 1) {
+  for (std::size_t size = 1; size < 8'000'000; size = size * 3 + 1) {
     void* block = hz3_malloc(size);
     CHECKF(block != nullptr, "no service for %zu bytes after the refusals", size);
     hz3test::fill_pattern(block, size, size);
