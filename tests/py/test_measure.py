@@ -310,7 +310,8 @@ def test_interrupt_ends_the_program_first(
         f"trap '' {ignored}; echo $$ > {pid_file}.new; mv {pid_file}.new {pid_file};"
         " while :; do sleep 0.1; done"
     )
-    process = subprocess.Popen([sys.executable, "-c", INTERRUPTED, script])
+    # In a folder of its own: `-c` would import a source tree from the working directory.
+    process = subprocess.Popen([sys.executable, "-c", INTERRUPTED, script], cwd=tmp_path)
     wait_until(pid_file.exists, 20)
     pid = int(pid_file.read_text())
     process.send_signal(signal.SIGINT)

@@ -36,8 +36,8 @@ HZ3_API void* hz3_aligned_alloc(size_t alignment, size_t size);
 HZ3_API void hz3_free(void* ptr);
 HZ3_API size_t hz3_usable_size(const void* ptr);
 
-/* The number of bytes that malloc(size) would really provide; 0 if `size` can
- * never be served. */
+/* The number of bytes that malloc(size) would really provide; 0 if `size`
+ * exceeds PTRDIFF_MAX, which malloc always refuses. */
 HZ3_API size_t hz3_good_size(size_t size);
 
 /* 1 if `ptr` is the start of a block that this library handed out and has not
@@ -52,10 +52,10 @@ HZ3_API size_t hz3_trim(void);
  * One table. A knob takes effect at the next slow event of each thread; a
  * start-up knob only before the first allocation, through its variable. */
 typedef enum hz3_knob_type {
-  HZ3_KNOB_INT = 0,    /* a count */
-  HZ3_KNOB_BYTES = 1,  /* bytes; text accepts the suffixes K, M, G, T (powers of 1024) */
-  HZ3_KNOB_BOOL = 2,   /* 0 or 1; text accepts 0/1, off/on, false/true, no/yes */
-  HZ3_KNOB_CHOICE = 3  /* index into `choices`; text accepts the name */
+  HZ3_KNOB_INT = 0,   /* a count */
+  HZ3_KNOB_BYTES = 1, /* bytes; text accepts the suffixes K, M, G, T (powers of 1024) */
+  HZ3_KNOB_BOOL = 2,  /* 0 or 1; text accepts 0/1, off/on, false/true, no/yes */
+  HZ3_KNOB_CHOICE = 3 /* index into `choices`; text accepts the name */
 } hz3_knob_type;
 
 enum { HZ3_KNOB_AT_START = 1u }; /* flags: can only be set through the environment */
@@ -76,10 +76,10 @@ typedef struct hz3_knob_info {
 
 enum {
   HZ3_OK = 0,
-  HZ3_UNKNOWN_NAME = 1,  /* no such knob */
-  HZ3_OUT_OF_RANGE = 2,  /* the value is outside [min_value, max_value] or not a choice */
-  HZ3_NOT_A_VALUE = 3,   /* the text cannot be read as a value of this type */
-  HZ3_ONLY_AT_START = 4  /* this knob can only be set through its variable */
+  HZ3_UNKNOWN_NAME = 1, /* no such knob */
+  HZ3_OUT_OF_RANGE = 2, /* the value is outside [min_value, max_value] or not a choice */
+  HZ3_NOT_A_VALUE = 3,  /* the text cannot be read as a value of this type */
+  HZ3_ONLY_AT_START = 4 /* this knob can only be set through its variable */
 };
 
 HZ3_API size_t hz3_knob_count(void);
@@ -96,7 +96,7 @@ HZ3_API int hz3_knob_set_text(const char* name, const char* text, char* message,
  * and free counts nothing. */
 typedef struct hz3_counter_info {
   const char* name; /* "segments_new" */
-  const char* unit; /* "events", "bytes", "pages", "blocks" */
+  const char* unit; /* what is counted, plural: "events", "bytes", "blocks", "batches" ... */
   const char* doc;
 } hz3_counter_info;
 
@@ -107,32 +107,32 @@ HZ3_API size_t hz3_counters_read(uint64_t* values, size_t count);
 
 /* ---- Statistics: gauges of the present state ------------------------------ */
 typedef struct hz3_stats {
-  size_t struct_bytes;      /* set by the caller */
-  uint64_t mapped_bytes;    /* address space used for blocks (segments in use + own mappings) */
-  uint64_t committed_bytes; /* pages that may be resident: used or dirty */
-  uint64_t live_bytes;      /* blocks out of central: with the application or in a cache */
-  uint64_t cached_bytes;    /* of these, parked in thread caches, stashes and transfer cache */
-  uint64_t dirty_free_bytes;    /* free pages not yet given back to the system */
-  uint64_t large_bytes;         /* blocks with a mapping of their own, in use */
-  uint64_t large_cached_bytes;  /* cached mappings of freed large blocks */
-  uint64_t metadata_bytes;      /* descriptors, magazines, thread caches, tables */
+  size_t struct_bytes;         /* set by the caller */
+  uint64_t mapped_bytes;       /* address space used for blocks (segments in use + own mappings) */
+  uint64_t committed_bytes;    /* pages that may be resident: used or dirty */
+  uint64_t live_bytes;         /* blocks out of central: with the application or in a cache */
+  uint64_t cached_bytes;       /* of these, parked in thread caches, stashes and transfer cache */
+  uint64_t dirty_free_bytes;   /* free pages not yet given back to the system */
+  uint64_t large_bytes;        /* blocks with a mapping of their own, in use */
+  uint64_t large_cached_bytes; /* cached mappings of freed large blocks */
+  uint64_t metadata_bytes;     /* descriptors, magazines, thread caches, tables */
   uint64_t peak_committed_bytes;
-  uint64_t threads;    /* thread caches in use */
+  uint64_t threads; /* thread caches in use */
   uint64_t shards;
-  uint64_t segments;   /* segments in use */
-  uint64_t spans;      /* spans in use */
+  uint64_t segments; /* segments in use */
+  uint64_t spans;    /* spans in use */
 } hz3_stats;
 
 /* Fills the first struct_bytes bytes; HZ3_OK, or HZ3_NOT_A_VALUE for a bad size. */
 HZ3_API int hz3_stats_read(hz3_stats* stats);
 
 typedef struct hz3_class_stats {
-  size_t struct_bytes;     /* set by the caller */
-  uint64_t block_bytes;    /* size of one block */
-  uint64_t span_bytes;     /* size of one span of this class */
-  uint64_t spans;          /* spans in use */
-  uint64_t blocks_out;     /* blocks out of central */
-  uint64_t blocks_free;    /* free blocks inside spans in use */
+  size_t struct_bytes;  /* set by the caller */
+  uint64_t block_bytes; /* size of one block */
+  uint64_t span_bytes;  /* size of one span of this class */
+  uint64_t spans;       /* spans in use */
+  uint64_t blocks_out;  /* blocks out of central */
+  uint64_t blocks_free; /* free blocks inside spans in use */
 } hz3_class_stats;
 
 HZ3_API size_t hz3_class_count(void);
