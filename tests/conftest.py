@@ -24,6 +24,10 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+# A shell starts background jobs with SIGINT ignored, and programs inherit that: tests that
+# interrupt one would wait for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 SOURCE = Path(__file__).resolve().parent / "native"
 # Variables that would steer an allocator behind the test's back.
 STEERING_PREFIXES = ("HZ3_", "MALLOC_", "MIMALLOC_", "TCMALLOC_", "GLIBC_TUNABLES", "LD_PRELOAD")
