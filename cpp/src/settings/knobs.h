@@ -1,13 +1,14 @@
 // The knob table and the current values.
 //
-// One row per knob in knobs.cpp feeds the HZ3_* variables, the C API, the Python module and the
-// tuner. Values are read on slow paths only, with relaxed loads: a knob is a number on its own,
+// One row per knob in knob_table.cpp feeds the HZ3_* variables, the C API, the Python module and
+// the tuner. Values are read on slow paths only, with relaxed loads: a knob is a number on its own,
 // nothing is published through it. Any thread may set one at any time.
 #pragma once
 
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "hz3/hz3.h"
 
@@ -44,12 +45,21 @@ enum class HugePages : std::int64_t { kOff = 0, kLarge = 1 };
 
 inline constexpr std::size_t kKnobCount = static_cast<std::size_t>(Knob::kCount);
 
+// In the order of the enumeration.
+extern const hz3_knob_info knob_table[kKnobCount];
+
 namespace detail {
-extern std::atomic<std::int64_t> knob_values[kKnobCount];
-}
+struct KnobValues {
+  template <std::size_t... kIndex>
+  explicit constexpr KnobValues(std::index_sequence<kIndex...>);
+
+  std::atomic<std::int64_t> of[kKnobCount];
+};
+extern KnobValues knob_values;
+}  // namespace detail
 
 inline std::int64_t knob(Knob which) {
-  return detail::knob_values[static_cast<std::size_t>(which)].load(std::memory_order_relaxed);
+  return detail::knob_values.of[static_cast<std::size_t>(which)].load(std::memory_order_relaxed);
 }
 
 inline std::size_t knob_size(Knob which) { return static_cast<std::size_t>(knob(which)); }

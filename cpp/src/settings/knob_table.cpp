@@ -1,0 +1,102 @@
+// The knobs and their present values. One row here is all that a knob needs to be known to the
+// variables, the C API, the Python module and the tuner.
+#include "settings/knobs.h"
+
+namespace hz3 {
+namespace {
+
+constexpr std::int64_t kKi = 1024;
+constexpr std::int64_t kMi = 1024 * kKi;
+constexpr std::int64_t kGi = 1024 * kMi;
+constexpr std::int64_t kTi = 1024 * kGi;
+
+}  // namespace
+
+constexpr hz3_knob_info knob_table[kKnobCount] = {
+    {"arena_bytes", "HZ3_ARENA_BYTES", "bytes",
+     "address space reserved for blocks up to 256 KiB; 0 chooses four times the memory of the "
+     "machine",
+     "A1", nullptr, HZ3_KNOB_BYTES, HZ3_KNOB_AT_START, 0, 16 * kTi, 0},
+    {"shards", "HZ3_SHARDS", "shards",
+     "pools that own spans, shared by all threads; 0 chooses two per CPU, at least 4: more means "
+     "less "
+     "waiting for locks and more partly used spans",
+     "A2", nullptr, HZ3_KNOB_INT, HZ3_KNOB_AT_START, 0, 64, 0},
+    {"thread_cache_bytes", "HZ3_THREAD_CACHE_BYTES", "bytes",
+     "most bytes that the cache of one thread keeps over a tick: more saves trips to shared pools, "
+     "less saves memory",
+     "A3", nullptr, HZ3_KNOB_BYTES, 0, 0, 1 * kGi, 8 * kMi},
+    {"bin_bytes", "HZ3_BIN_BYTES", "bytes", "most bytes in one bin (size class) of a thread cache",
+     "A3", nullptr, HZ3_KNOB_BYTES, 0, 4 * kKi, 64 * kMi, 512 * kKi},
+    {"bin_blocks", "HZ3_BIN_BLOCKS", "blocks",
+     "most blocks in one bin of a thread cache, whatever their size", "A3", nullptr, HZ3_KNOB_INT,
+     0, 4, 127, 127},
+    {"remote_route", "HZ3_REMOTE_ROUTE", "",
+     "where batches of blocks of other shards go first: the owner's stash, or the transfer cache "
+     "that "
+     "hands them on whole to whoever needs them",
+     "A9", "owner_stash|transfer", HZ3_KNOB_CHOICE, 0, 0, 1, 1},
+    {"drain_limit", "HZ3_DRAIN_LIMIT", "blocks",
+     "most blocks that one refill takes out of the owner's stash; the rest waits as spill", "A5",
+     nullptr, HZ3_KNOB_INT, 0, 1, 4096, 62},
+    {"stash_max_objs", "HZ3_STASH_MAX_OBJS", "blocks",
+     "most blocks parked in the stash of one shard and class; what does not fit goes to the "
+     "transfer "
+     "cache, then to central",
+     "A5", nullptr, HZ3_KNOB_INT, 0, 0, 65536, 1024},
+    {"stash_spill", "HZ3_STASH_SPILL", "",
+     "keep what a drain leaves over as a private list of the shard; off puts it into its spans at "
+     "once",
+     "A6", nullptr, HZ3_KNOB_BOOL, 0, 0, 1, 1},
+    {"transfer_slots", "HZ3_TRANSFER_SLOTS", "batches",
+     "most batches per class in the transfer cache; 0 turns it off", "A7", nullptr, HZ3_KNOB_INT, 0,
+     0, 1024, 256},
+    {"transfer_bytes", "HZ3_TRANSFER_BYTES", "bytes", "most bytes per class in the transfer cache",
+     "A7", nullptr, HZ3_KNOB_BYTES, 0, 0, 1 * kGi, 1 * kMi},
+    {"pack_tries", "HZ3_PACK_TRIES", "segments",
+     "most segments looked at for a run of pages before a new segment is opened", "A10", nullptr,
+     HZ3_KNOB_INT, 0, 1, 1024, 32},
+    {"pack_bestfit_k", "HZ3_PACK_BESTFIT_K", "segments",
+     "fitting segments compared before the fullest is taken; 0 takes the first that fits", "A11",
+     nullptr, HZ3_KNOB_INT, 0, 0, 64, 4},
+    {"large_cache_soft", "HZ3_LARGE_CACHE_SOFT", "bytes",
+     "freed large blocks above this are given back to the system as soon as they are freed", "A15",
+     nullptr, HZ3_KNOB_BYTES, 0, 0, 1 * kTi, 512 * kMi},
+    {"large_cache_hard", "HZ3_LARGE_CACHE_HARD", "bytes",
+     "never keep more freed large blocks than this, whatever their age", "A15", nullptr,
+     HZ3_KNOB_BYTES, 0, 0, 1 * kTi, 1 * kGi},
+    {"large_madvise", "HZ3_LARGE_MADVISE", "",
+     "give every large block back to the system when it is freed: least memory, most page faults",
+     "A15", nullptr, HZ3_KNOB_BOOL, 0, 0, 1, 0},
+    {"huge_pages", "HZ3_HUGE_PAGES", "",
+     "huge pages: off, or for the 2 MiB parts of blocks of at least 4 MiB: a tenth of the page "
+     "faults, but "
+     "slow where the kernel has to compact memory first",
+     "A15", "off|large", HZ3_KNOB_CHOICE, 0, 0, 1, 0},
+    {"purge_delay_ms", "HZ3_PURGE_DELAY_MS", "ms",
+     "free pages are given back to the system after lying idle this long: less saves memory, more "
+     "saves page faults",
+     "A16", nullptr, HZ3_KNOB_INT, 0, 0, 3'600'000, 1000},
+    {"purge_budget_bytes", "HZ3_PURGE_BUDGET_BYTES", "bytes", "most bytes given back in one tick",
+     "A16", nullptr, HZ3_KNOB_BYTES, 0, 64 * kKi, 1 * kTi, 16 * kMi},
+    {"epoch_events", "HZ3_EPOCH_EVENTS", "events",
+     "slow events of a thread (misses and overflows of all classes) between two ticks", "A17",
+     nullptr, HZ3_KNOB_INT, 0, 16, 1'000'000, 256},
+    {"on_invalid_free", "HZ3_ON_INVALID_FREE", "",
+     "what a free of something that is not a live block does: stop the process, or print the line "
+     "and "
+     "go on",
+     "A20", "abort|warn", HZ3_KNOB_CHOICE, 0, 0, 1, 0},
+};
+
+namespace detail {
+
+template <std::size_t... kIndex>
+constexpr KnobValues::KnobValues(std::index_sequence<kIndex...>)
+    : of{knob_table[kIndex].default_value...} {}
+
+// Constant-initialised, so that a value is there before any constructor runs.
+constinit KnobValues knob_values{std::make_index_sequence<kKnobCount>{}};
+
+}  // namespace detail
+}  // namespace hz3
