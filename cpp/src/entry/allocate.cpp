@@ -60,16 +60,16 @@ void* allocate_in_class(unsigned class_index) {
   return block != nullptr ? block : failed();
 }
 
-void* allocate_large(std::size_t size, std::size_t alignment, bool* zeroed) {
+void* allocate_large(std::size_t size, std::size_t alignment, std::size_t* stale_bytes) {
   if (size > kMaxRequestBytes || !ensure_booted()) return failed();
   ThreadCache* cache = thread_cache();
   if (cache != nullptr) on_slow_event(cache);
-  void* block = large_heap.allocate(size, alignment, zeroed);
+  void* block = large_heap.allocate(size, alignment, stale_bytes);
   if (block != nullptr) return block;
   // Absurd sizes are refused without disturbing the caches.
   if (size > arena.bytes) return failed();
   reclaim_for(cache);
-  block = large_heap.allocate(size, alignment, zeroed);
+  block = large_heap.allocate(size, alignment, stale_bytes);
   return block != nullptr ? block : failed();
 }
 
@@ -81,8 +81,8 @@ void* allocate_slow(std::size_t size) {
   if (HZ3_LIKELY(size <= kMaxClassBytes)) {
     return allocate_in_class(class_of_size(size == 0 ? 1 : size));
   }
-  bool zeroed = false;
-  return allocate_large(size, 1, &zeroed);
+  std::size_t stale_bytes = 0;
+  return allocate_large(size, 1, &stale_bytes);
 }
 
 void release_slow(void* block) {
@@ -122,9 +122,9 @@ void* allocate_zeroed(std::size_t size) {
     if (block != nullptr) std::memset(block, 0, size);
     return block;
   }
-  bool zeroed = false;
-  void* block = allocate_large(size, 1, &zeroed);
-  if (block != nullptr && !zeroed) std::memset(block, 0, size);
+  std::size_t stale_bytes = 0;
+  void* block = allocate_large(size, 1, &stale_bytes);
+  if (block != nullptr) std::memset(block, 0, min_of(size, stale_bytes));
   return block;
 }
 
@@ -132,8 +132,8 @@ void* allocate_aligned(std::size_t alignment, std::size_t size) {
   if (alignment <= kMinBlockBytes) return allocate(size);
   const unsigned class_index = class_of_aligned(size == 0 ? 1 : size, alignment);
   if (class_index < kClassCount) return allocate(kClasses[class_index].block_bytes);
-  bool zeroed = false;
-  return allocate_large(size == 0 ? 1 : size, alignment, &zeroed);
+  std::size_t stale_bytes = 0;
+  return allocate_large(size == 0 ? 1 : size, alignment, &stale_bytes);
 }
 
 std::size_t usable_size(const void* block) {

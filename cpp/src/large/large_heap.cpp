@@ -18,8 +18,6 @@ constexpr std::size_t kChunksPerHugePage = kSegmentBytes / kChunkBytes;
 constexpr std::size_t kHugeBlockChunks = 2 * kChunksPerHugePage;
 constexpr std::size_t kSmallestRegion = std::size_t{64} << 20;
 
-std::size_t chunks_of(std::size_t size) { return align_up(size, kChunkBytes) >> kChunkShift; }
-
 }  // namespace
 
 constinit LargeHeap large_heap;
@@ -31,7 +29,9 @@ void LargeHeap::boot(std::size_t wanted_bytes) {
   for (std::size_t bytes = align_down(wanted_bytes, kSegmentBytes); bytes >= kSmallestRegion;
        bytes = align_down(bytes / 4, kSegmentBytes)) {
     const std::size_t starts_bytes = align_up((bytes >> kChunkShift) * sizeof(Range*), kChunkBytes);
-    const std::size_t tables = starts_bytes + align_up(bytes >> kSegmentShift, kChunkBytes);
+    const std::size_t huge_bytes = align_up(bytes >> kSegmentShift, kChunkBytes);
+    const std::size_t seams_bytes = align_up(bytes >> kChunkShift, kChunkBytes);
+    const std::size_t tables = starts_bytes + huge_bytes + seams_bytes;
     auto* table = static_cast<char*>(os::map(tables, os::Mapping::kSparse));
     if (table == nullptr) continue;
     void* region = os::reserve(bytes, kSegmentBytes);
@@ -42,6 +42,7 @@ void LargeHeap::boot(std::size_t wanted_bytes) {
     os::allow_huge_pages(region, bytes, false);
     starts_ = reinterpret_cast<Range**>(table);
     huge_ = reinterpret_cast<bool*>(table + starts_bytes);
+    seams_ = huge_ + huge_bytes;
     table_bytes_ = tables;
     base_ = reinterpret_cast<std::uintptr_t>(region);
     bytes_ = bytes;
@@ -217,35 +218,39 @@ void LargeHeap::offer_huge_pages(std::size_t first_chunk, std::size_t chunks, bo
   }
 }
 
-void* LargeHeap::allocate(std::size_t size, std::size_t alignment, bool* zeroed) {
+void* LargeHeap::allocate(std::size_t size, std::size_t alignment, std::size_t* stale_bytes) {
   if (size > kMaxRequestBytes - kChunkBytes) return nullptr;
   const std::size_t chunks = chunks_of(size);
-  const std::size_t alignment_chunks = max_of<std::size_t>(alignment >> kChunkShift, 1);
+  const std::size_t alignment_chunks =
+      max_of<std::size_t>(alignment >> kChunkShift, chunks < kGridBlockChunks ? 1 : kGridChunks);
   {
     const LockGuard guard(lock_);
     // The region itself starts on a multiple of kSegmentBytes only. Blocks larger than the
     // machine's memory go to the kernel, which knows what it may promise (overcommit).
-    if (size <= min_of(bytes_, machine_bytes_) && alignment <= kSegmentBytes) {
+    if (chunks << kChunkShift <= bytes_ && size <= machine_bytes_ && alignment <= kSegmentBytes) {
       Range* range = take(chunks, alignment_chunks, false);
       if (range != nullptr) {
-        *zeroed = range->state == RangeState::kClean;
-        if (!*zeroed) {
+        const bool huge = chunks >= kHugeBlockChunks &&
+                          knob(Knob::kHugePages) == static_cast<std::int64_t>(HugePages::kLarge);
+        const bool is_dirty = range->state == RangeState::kDirty;
+        range->state = RangeState::kUsed;
+        if (is_dirty) {
+          *stale_bytes = range->chunks << kChunkShift;
           counters_.add(Counter::kLargeCacheHit);
           counters_.add(Counter::kLargeCacheHitBytes, size);
+        } else {
+          // Moving parts of huge pages would split them.
+          *stale_bytes = huge ? 0 : stitch(range);
         }
-        range->state = RangeState::kUsed;
         used_bytes_ += range->chunks << kChunkShift;
         peak_bytes_ = max_of(peak_bytes_, used_bytes_ + dirty_bytes_);
         counters_.add(Counter::kLargeAlloc);
-        if (chunks >= kHugeBlockChunks &&
-            knob(Knob::kHugePages) == static_cast<std::int64_t>(HugePages::kLarge)) {
-          offer_huge_pages(range->first_chunk, range->chunks, true);
-        }
+        if (huge) offer_huge_pages(range->first_chunk, range->chunks, true);
         return address_of(range->first_chunk);
       }
     }
   }
-  *zeroed = true;
+  *stale_bytes = 0;
   return map_block(size, alignment);
 }
 
@@ -307,15 +312,23 @@ bool LargeHeap::release(void* block) {
   return true;
 }
 
+// The system call of purge_range; `range` is used, so nobody else touches it.
+bool LargeHeap::give_back(const Range* range, bool seams) {
+  void* address = address_of(range->first_chunk);
+  const std::size_t bytes = range->chunks << kChunkShift;
+  return seams ? os::renew(address, bytes) : os::purge(address, bytes);
+}
+
 // Gives the pages of a used range back before anybody else can find it; the lock is let go during
 // the system call.
 void LargeHeap::purge_range(Range* range) {
-  void* address = address_of(range->first_chunk);
   const std::size_t bytes = range->chunks << kChunkShift;
+  const bool seams = has_seams(range);
   lock_.unlock();
-  const bool purged = os::purge(address, bytes);
+  const bool purged = give_back(range, seams);
   lock_.lock();
   if (purged) {
+    if (seams) forget_seams(range);
     counters_.add(Counter::kPurgeCalls);
     counters_.add(Counter::kPurgeBytes, bytes);
     offer_huge_pages(range->first_chunk, range->chunks, false);

@@ -2,7 +2,8 @@
 //
 // They are runs of 64 KiB chunks in a reserved region of their own. A freed block stays resident
 // for a while (the cache of large blocks: bounded in bytes, oldest first) and serves the next
-// request that fits; what is left of it stays in the cache. Growth happens in place into the free
+// request that fits; what is left of it stays in the cache. Where none fits, pages of several are
+// stitched together (stitch.cpp). Growth happens in place into the free
 // neighbour, else by moving page tables instead of bytes. When the region is full, or could not be
 // reserved, blocks get mappings of their own.
 //
@@ -24,8 +25,9 @@ class LargeHeap {
   // Reserves the region, smaller when refused. Never fails: without a region there are mappings.
   void boot(std::size_t wanted_bytes);
 
-  // `size` > 0; alignment a power of two. `zeroed`: the block reads as zero. nullptr: no memory.
-  void* allocate(std::size_t size, std::size_t alignment, bool* zeroed);
+  // `size` > 0; alignment a power of two. The first `*stale_bytes` bytes may hold anything, the
+  // rest of the block reads as zero. nullptr: no memory.
+  void* allocate(std::size_t size, std::size_t alignment, std::size_t* stale_bytes);
 
   // True when the block was one of ours. Reports double and interior frees.
   bool release(void* block);
@@ -86,8 +88,19 @@ class LargeHeap {
   void free_range(Range* range, RangeState state);
   bool grow_in_place(Range* range, std::size_t chunks);
   void* move(Range* range, std::size_t chunks);
+  bool give_back(const Range* range, bool seams);
   void purge_range(Range* range);
   void offer_huge_pages(std::size_t first_chunk, std::size_t chunks, bool allow);
+
+  // stitch.cpp
+  void add_seam(std::size_t chunk);
+  void forget_seams(const Range* range);
+  bool has_seams(const Range* range) const;
+  std::size_t first_seam(std::size_t chunk, std::size_t most) const;
+  bool move_piece(std::size_t from, std::size_t to, std::size_t chunks);
+  bool move_chunks(std::size_t from, std::size_t to, std::size_t chunks, bool* copied);
+  Range* cut_piece(Range* range, std::size_t most);
+  std::size_t stitch(const Range* target);
 
   static unsigned list_of(const void* address);
   void* map_block(std::size_t size, std::size_t alignment);
@@ -101,6 +114,8 @@ class LargeHeap {
   std::size_t frontier_ = 0;  // chunks below were used at least once
   Range** starts_ = nullptr;  // per chunk: the range that starts there
   bool* huge_ = nullptr;      // per 2 MiB: huge pages are allowed
+  bool* seams_ = nullptr;     // per chunk: a mapping of the kernel may begin there
+  std::size_t seam_count_ = 0;
   std::size_t table_bytes_ = 0;
   Range* last_ = nullptr;  // the range below the frontier
   Range* descriptors_ = nullptr;

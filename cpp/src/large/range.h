@@ -9,7 +9,20 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/bits.h"
+#include "geometry/constants.h"
+
 namespace hz3 {
+
+// Long blocks lie on a coarser grid, so that what is cut out of them for stitching stays long. The
+// rest of the last cell is address space only, nobody touches it.
+inline constexpr std::size_t kGridChunks = 8;
+inline constexpr std::size_t kGridBlockChunks = 8 * kGridChunks;
+
+constexpr std::size_t chunks_of(std::size_t size) {
+  const std::size_t chunks = align_up(size, kChunkBytes) >> kChunkShift;
+  return chunks < kGridBlockChunks ? chunks : align_up(chunks, kGridChunks);
+}
 
 enum class RangeState : std::uint8_t { kUsed, kDirty, kClean };
 

@@ -59,9 +59,8 @@ void* LargeHeap::move(Range* range, std::size_t chunks) {
   if (old_bytes < kMoveBytes) return nullptr;
   Range* target = take(chunks, 1, true);
   if (target == nullptr) return nullptr;
-  void* from = address_of(range->first_chunk);
-  void* to = address_of(target->first_chunk);
-  if (!os::move_pages(from, to, old_bytes)) {
+  bool copied = false;
+  if (!move_chunks(range->first_chunk, target->first_chunk, range->chunks, &copied)) {
     insert_free(merge(target));
     return nullptr;
   }
@@ -71,9 +70,9 @@ void* LargeHeap::move(Range* range, std::size_t chunks) {
   for (std::size_t i = 0; i < old_bytes >> kSegmentShift; ++i) {
     huge_[(target->first_chunk >> (kSegmentShift - kChunkShift)) + i] = false;
   }
-  free_range(range, RangeState::kClean);
+  free_range(range, copied ? RangeState::kDirty : RangeState::kClean);
   counters_.add(Counter::kLargeMoved);
-  return to;
+  return address_of(target->first_chunk);
 }
 
 void* LargeHeap::resize(void* block, std::size_t new_size) {
@@ -83,7 +82,7 @@ void* LargeHeap::resize(void* block, std::size_t new_size) {
   Range* range = used_range(block);
   if (range == nullptr) return nullptr;
   if (new_size > machine_bytes_) return nullptr;
-  const std::size_t chunks = align_up(new_size, kChunkBytes) >> kChunkShift;
+  const std::size_t chunks = chunks_of(new_size);
   const std::size_t before = range->chunks;
   if (chunks < before) {
     if (split(range, chunks)) {

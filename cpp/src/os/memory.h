@@ -1,4 +1,4 @@
-// Everything the allocator asks of the operating system, in about ten calls.
+// Everything the allocator asks of the operating system, in a dozen calls.
 //
 // Product code links memory_linux.cpp; tests link a double that counts and fails on demand.
 // All functions are callable from any thread, keep errno, and never allocate. Addresses and sizes
@@ -33,6 +33,10 @@ bool commit(void* address, std::size_t bytes);
 // Gives the pages back and keeps the range readable and writable; it then reads as zero.
 // False when the kernel refuses (for example locked pages): the content is then unchanged.
 bool purge(void* address, std::size_t bytes);
+
+// As purge, and makes the range one mapping again, as it was after commit: for a range that pieces
+// were moved into or out of. False when the kernel refuses: the content is then unchanged.
+bool renew(void* address, std::size_t bytes);
 
 // Moves the pages of [from, from + bytes) to `to` (both committed, disjoint); `from` then reads
 // as zero. False when the kernel cannot: nothing has changed.

@@ -76,6 +76,19 @@ bool purge(void* address, std::size_t bytes) {
   return madvise(address, bytes, MADV_DONTNEED) == 0;
 }
 
+bool renew(void* address, std::size_t bytes) {
+  const KeepErrno keep;
+  // Remapping over a range may fail after it was unmapped, which nobody could repair. So the new
+  // mapping is made elsewhere, where failing does no harm, and moved over the old one: a mapping
+  // that was never touched takes on the place it is moved to and joins its neighbours again.
+  void* fresh = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, kPrivate | MAP_NORESERVE, -1, 0);
+  if (fresh == MAP_FAILED) return purge(address, bytes);
+  madvise(fresh, bytes, MADV_NOHUGEPAGE);
+  if (mremap(fresh, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, address) == address) return true;
+  munmap(fresh, bytes);
+  return purge(address, bytes);
+}
+
 bool move_pages(void* from, void* to, std::size_t bytes) {
   const KeepErrno keep;
   return mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) == to;

@@ -29,6 +29,8 @@ constexpr hz3_counter_info kTable[] = {
     {"large_cache_hit", "events", "large blocks served from freed ones"},
     {"large_cache_hit_bytes", "bytes", "bytes of large blocks served from freed ones"},
     {"large_moved", "events", "large blocks moved by remapping pages instead of copying"},
+    {"large_stitched", "events", "large blocks that got pages of several freed ones"},
+    {"large_stitched_bytes", "bytes", "bytes moved under new large blocks from freed ones"},
     {"tick_by_events", "ticks", "ticks caused by epoch_events slow events"},
     {"tick_by_clock", "ticks", "ticks caused by the clock"},
     {"decay_bins", "bins", "idle bins whose bound was halved"},

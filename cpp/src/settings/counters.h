@@ -38,6 +38,8 @@ enum class Counter : unsigned {
   kLargeCacheHit,
   kLargeCacheHitBytes,
   kLargeMoved,
+  kLargeStitched,
+  kLargeStitchedBytes,
   kTickByEvents,
   kTickByClock,
   kDecayedBins,

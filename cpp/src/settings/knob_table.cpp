@@ -68,6 +68,10 @@ constexpr hz3_knob_info knob_table[kKnobCount] = {
     {"large_madvise", "HZ3_LARGE_MADVISE", "",
      "give every large block back to the system when it is freed: least memory, most page faults",
      "A15", nullptr, HZ3_KNOB_BOOL, 0, 0, 1, 0},
+    {"large_stitch", "HZ3_LARGE_STITCH", "",
+     "where no freed large block is long enough, move the pages of several under the new one: fewer "
+     "page faults and less memory, more mappings",
+     "A15", nullptr, HZ3_KNOB_BOOL, 0, 0, 1, 1},
     {"huge_pages", "HZ3_HUGE_PAGES", "",
      "huge pages: off, or for the 2 MiB parts of blocks of at least 4 MiB: a tenth of the page "
      "faults, but "

@@ -31,6 +31,7 @@ enum class Knob : unsigned {
   kLargeCacheSoft,
   kLargeCacheHard,
   kLargeMadvise,
+  kLargeStitch,
   kHugePages,
   kPurgeDelayMs,
   kPurgeBudgetBytes,

@@ -95,6 +95,13 @@ bool purge(void* address, std::size_t bytes) {
   return ::madvise(address, bytes, MADV_DONTNEED) == 0;
 }
 
+bool renew(void* address, std::size_t bytes) {
+  check_pages(address, bytes);
+  if (fails(OsCall::kRenew)) return false;
+  fake_os.purged_bytes += bytes;
+  return ::madvise(address, bytes, MADV_DONTNEED) == 0;
+}
+
 bool move_pages(void* from, void* to, std::size_t bytes) {
   check_pages(from, bytes);
   check_pages(to, bytes);

@@ -14,6 +14,7 @@ enum class OsCall : unsigned {
   kUnmap,
   kCommit,
   kPurge,
+  kRenew,
   kMovePages,
   kRemap,
   kCount

@@ -22,12 +22,12 @@ constexpr std::size_t kRegionBytes = 256 * kMiB;
 void boot() { large_heap.boot(kRegionBytes); }
 
 void* allocate(std::size_t size, std::size_t alignment = 16) {
-  bool zeroed = false;
-  void* block = large_heap.allocate(size, alignment, &zeroed);
+  std::size_t stale = 0;
+  void* block = large_heap.allocate(size, alignment, &stale);
   if (block == nullptr) return nullptr;
   CHECK_EQ(reinterpret_cast<std::uintptr_t>(block) % alignment, std::uintptr_t{0});
   CHECK(large_heap.usable_size(block) >= size);
-  if (zeroed) CHECK(hz3test::is_zeroed(block, size));
+  if (stale < size) CHECK(hz3test::is_zeroed(static_cast<char*>(block) + stale, size - stale));
   hz3test::fill_pattern(block, size, size);
   return block;
 }
@@ -141,9 +141,9 @@ TEST(old_blocks_are_purged_and_read_as_zero) {
   CHECK_EQ(large_heap.purge_older(freed, SIZE_MAX), std::size_t{0});
   CHECK_EQ(large_heap.purge_older(freed + 1, SIZE_MAX), 4 * kMiB);
   CHECK_EQ(large_heap.figures().dirty_bytes, std::size_t{0});
-  bool zeroed = false;
-  CHECK(large_heap.allocate(4 * kMiB, 16, &zeroed) == block);
-  CHECK(zeroed);
+  std::size_t stale = 0;
+  CHECK(large_heap.allocate(4 * kMiB, 16, &stale) == block);
+  CHECK_EQ(stale, std::size_t{0});
   CHECK(hz3test::is_zeroed(block, 4 * kMiB));
 }
 
@@ -154,6 +154,116 @@ TEST(the_cache_is_bounded) {
   for (void*& block : blocks) block = allocate(2 * kMiB);
   for (void* block : blocks) check_and_release(block, 2 * kMiB);
   CHECK(large_heap.figures().dirty_bytes <= 8 * kMiB);
+}
+
+std::uint64_t count(Counter which) {
+  std::uint64_t totals[kCounterCount] = {};
+  large_heap.add_counters(totals, kCounterCount);
+  return totals[static_cast<std::size_t>(which)];
+}
+
+// Six blocks of 2 MiB with guards between them, every one freed: none holds 8 MiB, together they
+// do.
+void free_six_apart() {
+  void* blocks[6];
+  for (void*& block : blocks) {
+    block = allocate(2 * kMiB);
+    CHECK(allocate(kMiB) != nullptr);
+  }
+  for (void* block : blocks) check_and_release(block, 2 * kMiB);
+}
+
+// So that the newest block cannot grow in place.
+void keep_the_frontier_away() {
+  CHECK_EQ(set_knob("large_stitch", 0), HZ3_OK);
+  CHECK(allocate(3 * kMiB) != nullptr);
+  CHECK_EQ(set_knob("large_stitch", 1), HZ3_OK);
+}
+
+TEST(a_long_block_is_stitched_from_short_ones) {
+  boot();
+  free_six_apart();
+  std::size_t stale = 0;
+  void* block = large_heap.allocate(8 * kMiB, 16, &stale);
+  CHECK_EQ(stale, 8 * kMiB);
+  CHECK_EQ(large_heap.figures().dirty_bytes, 4 * kMiB);
+  CHECK_EQ(count(Counter::kLargeStitchedBytes), 8 * kMiB);
+  // The pages really came along: the first piece still holds what its old owner wrote.
+  CHECK_EQ(hz3test::find_difference(block, 2 * kMiB, 2 * kMiB, 2 * kMiB), hz3test::kNoDifference);
+  hz3test::fill_pattern(block, 8 * kMiB, 1);
+  keep_the_frontier_away();
+  // Growing moves all pieces again, and keeps the content.
+  void* moved = large_heap.resize(block, 40 * kMiB);
+  CHECK(moved != nullptr && moved != block);
+  CHECK_EQ(hz3test::find_difference(moved, 8 * kMiB, 8 * kMiB, 1), hz3test::kNoDifference);
+  CHECK(hz3test::is_zeroed(static_cast<char*>(moved) + 8 * kMiB, 32 * kMiB));
+  CHECK(large_heap.release(moved));
+}
+
+TEST(stitching_fills_the_front_and_leaves_the_rest_zero) {
+  boot();
+  free_six_apart();
+  std::size_t stale = 0;
+  void* block = large_heap.allocate(20 * kMiB, 16, &stale);
+  CHECK_EQ(stale, 12 * kMiB);
+  CHECK(hz3test::is_zeroed(static_cast<char*>(block) + stale, 20 * kMiB - stale));
+  CHECK_EQ(large_heap.figures().dirty_bytes, std::size_t{0});
+  // What was moved away reads as zero: it may be handed out as such.
+  void* clean = large_heap.allocate(2 * kMiB, 16, &stale);
+  CHECK_EQ(stale, std::size_t{0});
+  CHECK(hz3test::is_zeroed(clean, 2 * kMiB));
+}
+
+TEST(without_stitching_short_blocks_stay_where_they_are) {
+  boot();
+  CHECK_EQ(set_knob("large_stitch", 0), HZ3_OK);
+  free_six_apart();
+  std::size_t stale = 1;
+  CHECK(large_heap.allocate(8 * kMiB, 16, &stale) != nullptr);
+  CHECK_EQ(stale, std::size_t{0});
+  CHECK_EQ(large_heap.figures().dirty_bytes, 12 * kMiB);
+  CHECK_EQ(count(Counter::kLargeStitched), std::uint64_t{0});
+}
+
+TEST(a_kernel_that_moves_nothing_costs_two_tries) {
+  boot();
+  free_six_apart();
+  fake_os.refuse(OsCall::kMovePages);
+  std::size_t stale = 1;
+  CHECK(large_heap.allocate(8 * kMiB, 16, &stale) != nullptr);
+  CHECK_EQ(stale, std::size_t{0});
+  CHECK_EQ(fake_os.count(OsCall::kMovePages), std::uint64_t{2});
+  CHECK_EQ(large_heap.figures().dirty_bytes, 12 * kMiB);
+}
+
+TEST(a_move_that_stops_half_way_is_finished_by_copying) {
+  boot();
+  free_six_apart();
+  void* block = allocate(8 * kMiB);
+  keep_the_frontier_away();
+  // Four pieces; the kernel moves one and then no more.
+  fake_os.fail_kind[static_cast<unsigned>(OsCall::kMovePages)] = true;
+  fake_os.fail_from = fake_os.all_calls + 3;  // after a commit and the first piece
+  fake_os.fail_to = UINT64_MAX;
+  void* moved = large_heap.resize(block, 40 * kMiB);
+  CHECK(moved != nullptr);
+  CHECK(fake_os.failures > 0);
+  CHECK_EQ(hz3test::find_difference(moved, 8 * kMiB, 8 * kMiB, 8 * kMiB), hz3test::kNoDifference);
+  // The old place was copied from, so it may not be taken for zero.
+  CHECK_EQ(large_heap.figures().dirty_bytes, 12 * kMiB);
+}
+
+TEST(a_range_with_seams_becomes_one_mapping_again_when_given_back) {
+  boot();
+  free_six_apart();
+  check_and_release(allocate(8 * kMiB), 8 * kMiB);
+  large_heap.purge_all();
+  CHECK(fake_os.count(OsCall::kRenew) > 0);
+  CHECK_EQ(large_heap.figures().dirty_bytes, std::size_t{0});
+  const std::uint64_t renewed = fake_os.count(OsCall::kRenew);
+  check_and_release(allocate(8 * kMiB), 8 * kMiB);
+  large_heap.purge_all();
+  CHECK_EQ(fake_os.count(OsCall::kRenew), renewed);
 }
 
 TEST(every_alignment_is_kept) {
@@ -172,8 +282,8 @@ TEST(refused_memory_is_told_and_survived) {
        {OsCall::kCommit, OsCall::kMap, OsCall::kReserve, OsCall::kRemap, OsCall::kMovePages}) {
     fake_os.refuse(call);
   }
-  bool zeroed = false;
-  CHECK(large_heap.allocate(kRegionBytes / 2, 16, &zeroed) == nullptr);
+  std::size_t stale = 0;
+  CHECK(large_heap.allocate(kRegionBytes / 2, 16, &stale) == nullptr);
   CHECK(large_heap.resize(block, kRegionBytes / 2) == nullptr);
   CHECK(hz3test::has_pattern(block, kMiB, kMiB));
   fake_os.allow_all();
@@ -195,14 +305,14 @@ TEST(refused_unmap_and_purge_lose_nothing) {
 
 TEST(sizes_beyond_everything) {
   boot();
-  bool zeroed = false;
+  std::size_t stale = 0;
   for (const std::size_t size :
        {SIZE_MAX, SIZE_MAX - kChunkBytes, SIZE_MAX / 2, SIZE_MAX / 2 + 1, std::size_t{1} << 60}) {
-    CHECK(large_heap.allocate(size, 16, &zeroed) == nullptr);
-    CHECK(large_heap.allocate(size, std::size_t{1} << 30, &zeroed) == nullptr);
+    CHECK(large_heap.allocate(size, 16, &stale) == nullptr);
+    CHECK(large_heap.allocate(size, std::size_t{1} << 30, &stale) == nullptr);
   }
   for (std::size_t alignment = std::size_t{1} << 48; alignment != 0; alignment <<= 1) {
-    CHECK(large_heap.allocate(kMiB, alignment, &zeroed) == nullptr);
+    CHECK(large_heap.allocate(kMiB, alignment, &stale) == nullptr);
   }
 }
 
