@@ -7,13 +7,15 @@ stored with a status, and the run goes on.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from itertools import groupby
 from typing import Protocol
 
 from hz3py.measure.blocks import environment_offset
 from hz3py.measure.forecast import Forecast
+from hz3py.measure.identity import program_identity
 from hz3py.measure.plan import Plan, Step
 from hz3py.measure.progress import Position, Progress
 from hz3py.measure.sample import Sample
@@ -89,7 +91,11 @@ class Bench:
         self._failed_in_a_row: dict[tuple[str, str], int] = {}
         self._given_up: set[tuple[str, str]] = set()
 
-    def run(self, done: Collection[tuple[str, str, int]] = ()) -> Outcome:
+    def run(
+        self,
+        done: Collection[tuple[str, str, int]] = (),
+        enough: Callable[[int], bool] | None = None,
+    ) -> Outcome:
         """Take every sample that is not done yet.
 
         The user's interrupt (KeyboardInterrupt) ends the run early and is not raised: what was
@@ -97,19 +103,25 @@ class Bench:
 
         Args:
             done: Row, allocator and block of the samples that exist already.
+            enough: Is asked after each whole block, with the number of whole blocks so far, whether
+                to leave the rest out; None takes the whole plan.
 
         Raises:
             StoreError: A record could not be stored.
         """
-        steps = list(self._plan.steps())
-        missing = [step for step in steps if step.key not in done]
-        tally = _Tally(len(steps), len(steps) - len(missing), Forecast(missing))
+        planned = list(self._plan.steps())
+        missing = [step for step in planned if step.key not in done]
+        tally = _Tally(len(planned), len(planned) - len(missing), Forecast(missing))
         start = self._clock()
         interrupted = False
         self._progress.began(self._plan, tally.position())
         try:
-            for step in missing:
-                self._advance(step, tally)
+            for block, steps in groupby(missing, key=lambda step: step.block):
+                for step in steps:
+                    self._advance(step, tally)
+                if enough is not None and enough(block + 1):
+                    tally.leave_out_the_rest()
+                    break
         except KeyboardInterrupt:
             interrupted = True
         finally:
@@ -138,7 +150,7 @@ class Bench:
         launch = Launch(
             argv=step.row.argv(),
             allocator=step.allocator,
-            env={**step.row.env, OFFSET_VARIABLE: padding},
+            env={**step.row.env, **self._variables(step), OFFSET_VARIABLE: padding},
             timeout_s=step.row.timeout_s,
         )
         sample = self._measure(
@@ -146,6 +158,9 @@ class Bench:
         )
         self._append(self._record(step, sample))
         return sample
+
+    def _variables(self, step: Step) -> Mapping[str, str]:
+        return self._plan.variables.get(step.allocator.name, {})
 
     def _record(self, step: Step, sample: Sample) -> SampleRecord:
         path = step.allocator.path
@@ -165,6 +180,8 @@ class Bench:
             position=step.position,
             seed=self._plan.seed,
             sample=_trimmed(sample).to_json(),
+            env=dict(self._variables(step)),
+            program=program_identity(step.row.argv()[0]),
         )
 
     def _judge(self, step: Step, sample: Sample) -> None:
@@ -205,6 +222,11 @@ class _Tally:
     def passed(self, step: Step) -> None:
         self.forecast.dropped(step)
         self.done += 1
+
+    def leave_out_the_rest(self) -> None:
+        """Take what is there for all there is: the question is answered."""
+        self.forecast = Forecast(())
+        self.total = self.done
 
     def position(self) -> Position:
         return Position(self.done, self.total, self.forecast.remaining_s())

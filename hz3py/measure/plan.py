@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hz3py.errors import UsageError
@@ -53,6 +53,8 @@ class Plan:
         allocators: The arms of every row, names unique.
         blocks: How often every arm runs, at least 1.
         seed: Seed of the order.
+        first_block: Number of the first block; above 0 when blocks are added to earlier ones.
+        variables: Name of an allocator to the variables that its samples get, knobs among them.
     """
 
     suite: str
@@ -60,6 +62,8 @@ class Plan:
     allocators: tuple[Allocator, ...]
     blocks: int
     seed: int
+    first_block: int = 0
+    variables: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -68,7 +72,7 @@ class Plan:
 
     def steps(self) -> Iterator[Step]:
         """Yield all samples in the order in which they are taken."""
-        for block in range(self.blocks):
+        for block in range(self.first_block, self.first_block + self.blocks):
             for row in order.shuffled(self.rows, f"{self.seed}/{block}"):
                 arms = order.arm_order(len(self.allocators), block, f"{self.seed}/{row.label}")
                 for position, arm in enumerate(arms):
@@ -80,13 +84,16 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as JSON-ready data."""
-        return {
+        document: dict[str, Any] = {
             "suite": self.suite,
             "rows": [row.to_json() for row in self.rows],
             "allocators": [_identity(allocator) for allocator in self.allocators],
             "blocks": self.blocks,
             "seed": self.seed,
         }
+        if self.variables:
+            document["variables"] = {name: dict(env) for name, env in self.variables.items()}
+        return document
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], present: Sequence[Allocator]) -> Plan:

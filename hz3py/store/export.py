@@ -39,6 +39,10 @@ COLUMNS = (
     "rss_idle_kb",
     "work",
     "time",
+    "operations",
+    "failed_allocations",
+    "program",
+    "disturbed",
 )
 """Columns of the frame, one line per sample; samples.csv has all but `work`."""
 
@@ -86,6 +90,10 @@ def _line(record: SampleRecord) -> dict[str, Any]:
         "rss_idle_kb": _number(rss.get("idle_kb")),
         "work": _work(result),
         "time": record.time,
+        "operations": _number(result.get("ops")),
+        "failed_allocations": _number(result.get("failed")),
+        "program": record.program,
+        "disturbed": " ".join(record.disturbed),
     }
 
 

@@ -66,6 +66,9 @@ class SampleRecord:
         position: Place of the allocator among those of its row in this block, from 0.
         seed: Seed of the order of the run.
         sample: The measurement itself (`hz3py.measure.sample`), as JSON.
+        env: Variables that the arm sets, its knobs among them.
+        program: Which program file ran: its path, and a digest of what is in it.
+        disturbed: What disturbed the machine meanwhile; one word each, none if it was quiet.
     """
 
     kind: ClassVar[str] = "sample"
@@ -85,6 +88,9 @@ class SampleRecord:
     position: int
     seed: int
     sample: Mapping[str, Any]
+    env: Mapping[str, str] = field(default_factory=dict)
+    program: str = ""
+    disturbed: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[str, str, int]:
@@ -125,7 +131,7 @@ Record: TypeAlias = "RunRecord | SampleRecord | EndRecord"
 _KINDS: dict[str, type[RunRecord | SampleRecord | EndRecord]] = {
     cls.kind: cls for cls in (RunRecord, SampleRecord, EndRecord)
 }
-_TUPLES = ("argv", "args", "warnings")
+_TUPLES = ("argv", "args", "warnings", "disturbed")
 
 
 def encode(record: Record) -> str:
