@@ -1,4 +1,4 @@
-// Placement of runs in segments, and giving pages back. All state under the page heap's lock.
+// Placement of runs in segments. All state under the page heap's lock.
 #include "arena/page_heap.h"
 
 #include "base/bits.h"
@@ -9,13 +9,6 @@ namespace hz3 {
 namespace {
 
 unsigned bucket_of(const Segment& segment) { return segment.free_pages / 8u; }
-
-unsigned index_of(const Segment* segment) {
-  return static_cast<unsigned>(segment - arena.segments);
-}
-
-// Below this a collapse is not worth a system call: 4 MiB.
-constexpr std::size_t kCollapseFloorPages = 512;
 
 }  // namespace
 
@@ -42,17 +35,36 @@ void PageHeap::unlink(Segment* segment) {
 }
 
 void PageHeap::rebucket(Segment* segment) {
+  if (segment->draining) return;
   if (bucket_of(*segment) == segment->bucket) return;
   unlink(segment);
   link(segment);
 }
 
-unsigned PageHeap::run_in(const Segment& segment, unsigned pages, unsigned alignment_pages) const {
-  if (segment.dirty_pages >= pages) {
+// Dirty pages are resident already; frozen ones are to go back, so they come last.
+unsigned PageHeap::run_in(const Segment& segment, unsigned pages, unsigned alignment_pages) {
+  constexpr unsigned kNone = Bitmap<kPagesPerSegment>::kNone;
+  if (segment.frozen_pages != 0) {
+    const unsigned warm = segment.dirty.without(segment.frozen).find_run(pages, alignment_pages);
+    if (warm != kNone) return warm;
+    const unsigned other = segment.free.without(segment.frozen).find_run(pages, alignment_pages);
+    if (other != kNone) return other;
+  } else if (segment.dirty_pages >= pages) {
     const unsigned dirty = segment.dirty.find_run(pages, alignment_pages);
-    if (dirty != Bitmap<kPagesPerSegment>::kNone) return dirty;
+    if (dirty != kNone) return dirty;
   }
   return segment.free.find_run(pages, alignment_pages);
+}
+
+// Fewest free pages; among equals the one whose longest run is least above what is wanted, then the
+// lower address. This is the order of (free_pages << 8) + (longest_run - pages), in two steps,
+// because the exact longest run costs a search that only a tie is worth.
+bool PageHeap::fits_better(const Segment& candidate, const Segment* best, unsigned pages) {
+  if (best == nullptr) return true;
+  if (candidate.free_pages != best->free_pages) return candidate.free_pages < best->free_pages;
+  const unsigned over = candidate.free.longest_run() - pages;
+  const unsigned best_over = best->free.longest_run() - pages;
+  return over != best_over ? over < best_over : &candidate < best;
 }
 
 // Fullest first: buckets in rising order of free pages. A segment whose longest run is known to be
@@ -61,7 +73,6 @@ Segment* PageHeap::find(unsigned pages, unsigned alignment_pages, unsigned* run)
   const auto tries_allowed = static_cast<unsigned>(knob(Knob::kPackTries));
   const auto candidates_wanted = static_cast<unsigned>(knob(Knob::kPackBestfitK));
   Segment* best = nullptr;
-  std::uint64_t best_score = ~std::uint64_t{0};
   unsigned tries = 0;
   unsigned candidates = 0;
   std::uint64_t left = nonempty_ & (~std::uint64_t{0} << (pages / 8));
@@ -80,9 +91,7 @@ Segment* PageHeap::find(unsigned pages, unsigned alignment_pages, unsigned* run)
         segment->longest_run = static_cast<std::uint16_t>(segment->free.longest_run());
         continue;
       }
-      const std::uint64_t score = (std::uint64_t{segment->free_pages} << 32) | index_of(segment);
-      if (score < best_score) {
-        best_score = score;
+      if (fits_better(*segment, best, pages)) {
         best = segment;
         *run = found;
       }
@@ -95,6 +104,39 @@ Segment* PageHeap::find(unsigned pages, unsigned alignment_pages, unsigned* run)
   counters_.add(Counter::kPackTries, tries);
   counters_.add(best != nullptr ? Counter::kPackHit : Counter::kPackMiss);
   return best;
+}
+
+Segment* PageHeap::find_active(unsigned shard, unsigned pages, unsigned alignment_pages,
+                               unsigned* run) {
+  const auto size = static_cast<unsigned>(knob(Knob::kActiveSetK));
+  Segment* best = nullptr;
+  Segment* segment = nullptr;
+  for (unsigned i = 0; (segment = active_sets_[shard].member(i, size)) != nullptr; ++i) {
+    if (segment->draining || segment->longest_run < pages) continue;
+    const unsigned found = run_in(*segment, pages, alignment_pages);
+    if (found == Bitmap<kPagesPerSegment>::kNone || !fits_better(*segment, best, pages)) continue;
+    best = segment;
+    *run = found;
+  }
+  counters_.add(best != nullptr ? Counter::kActiveHit : Counter::kActiveMiss);
+  return best;
+}
+
+void PageHeap::join_active_set(unsigned shard, Segment* segment) {
+  const auto size = static_cast<unsigned>(knob(Knob::kActiveSetK));
+  if (size != 0 && active_sets_[shard].join(segment, size)) counters_.add(Counter::kActiveEvict);
+}
+
+// The active set of the shard, then the pack pool; the segment found there joins the set.
+Segment* PageHeap::find_anywhere(unsigned shard, unsigned pages, unsigned alignment_pages,
+                                 unsigned* run) {
+  if (knob(Knob::kActiveSetK) != 0) {
+    Segment* segment = find_active(shard, pages, alignment_pages, run);
+    if (segment != nullptr) return segment;
+  }
+  Segment* segment = find(pages, alignment_pages, run);
+  if (segment != nullptr) join_active_set(shard, segment);
+  return segment;
 }
 
 Segment* PageHeap::open_segment() {
@@ -126,25 +168,41 @@ std::size_t PageHeap::take(Segment* segment, unsigned first, unsigned pages, boo
   segment->free.clear(first, pages);
   segment->dirty.clear(first, pages);
   segment->aged.clear(first, pages);
+  if (segment->frozen_pages != 0) {
+    counters_.add(Counter::kRetentionThawedPages, segment->frozen.count(first, pages));
+    segment->frozen.clear(first, pages);
+    recount_frozen(segment);
+  }
+  if (const unsigned retaken = segment->given_back.count(first, pages); retaken != 0) {
+    segment->given_back.clear(first, pages);
+    counters_.add(Counter::kRetentionDebtPages, retaken);
+    retention_.note_retaken(retaken);
+  }
   segment->free_pages = static_cast<std::uint16_t>(segment->free_pages - pages);
   segment->dirty_pages = static_cast<std::uint16_t>(segment->dirty_pages - dirty);
   dirty_pages_ -= dirty;
   used_pages_ += pages;
+  retention_.note_use(used_pages_);
   peak_pages_ = max_of(peak_pages_, used_pages_ + dirty_pages_);
   recent_peak_ = max_of(recent_peak_, used_pages_);
   rebucket(segment);
-  return std::size_t{index_of(segment)} * kPagesPerSegment + first;
+  return std::size_t{index_of_segment(segment)} * kPagesPerSegment + first;
 }
 
 std::size_t PageHeap::allocate(unsigned pages, unsigned alignment_pages, Opening opening,
-                               bool* zeroed) {
+                               bool* zeroed, unsigned shard) {
   const LockGuard guard(lock_);
   unsigned run = 0;
-  Segment* segment = find(pages, alignment_pages, &run);
+  Segment* segment = find_anywhere(shard, pages, alignment_pages, &run);
   if (segment == nullptr) {
     if (opening == Opening::kNever) return kNoPage;
+    // Draining a segment is not worth opening another one.
+    if (lift_quarantine()) segment = find_anywhere(shard, pages, alignment_pages, &run);
+  }
+  if (segment == nullptr) {
     segment = open_segment();
     if (segment == nullptr) return kNoPage;
+    join_active_set(shard, segment);
     run = 0;
   }
   return take(segment, run, pages, zeroed);
@@ -162,86 +220,12 @@ void PageHeap::release(std::size_t first_page, unsigned pages) {
   used_pages_ -= pages;
   dirty_pages_ += pages;
   rebucket(segment);
-}
-
-// Called with the lock held; lets go of it during the system call, with the run marked as used so
-// that nobody else touches it. False when the kernel refused.
-bool PageHeap::purge_run(Segment* segment, unsigned first, unsigned pages) {
-  segment->free.clear(first, pages);
-  segment->dirty.clear(first, pages);
-  segment->aged.clear(first, pages);
-  segment->free_pages = static_cast<std::uint16_t>(segment->free_pages - pages);
-  segment->dirty_pages = static_cast<std::uint16_t>(segment->dirty_pages - pages);
-  dirty_pages_ -= pages;
-  rebucket(segment);
-  void* address = arena.address_of_page(std::size_t{index_of(segment)} * kPagesPerSegment + first);
-  lock_.unlock();
-  const bool purged = os::purge(address, std::size_t{pages} << kPageShift);
-  lock_.lock();
-  segment->free.set(first, pages);
-  segment->free_pages = static_cast<std::uint16_t>(segment->free_pages + pages);
-  segment->longest_run = segment->free_pages;
-  if (!purged) {
-    segment->dirty.set(first, pages);
-    segment->dirty_pages = static_cast<std::uint16_t>(segment->dirty_pages + pages);
-    dirty_pages_ += pages;
-  } else {
-    counters_.add(Counter::kPurgeCalls);
-    counters_.add(Counter::kPurgeBytes, std::size_t{pages} << kPageShift);
-  }
-  rebucket(segment);
-  return purged;
-}
-
-std::size_t PageHeap::purge(std::size_t budget_bytes, bool only_aged) {
-  // Pages of the kernel may be larger than ours: only whole ones can be given back.
-  const auto granule =
-      static_cast<unsigned>(max_of<std::size_t>(os::system_page_bytes() >> kPageShift, 1));
-  std::size_t purged_bytes = 0;
-  for (unsigned index = opened_; index-- != 0 && purged_bytes < budget_bytes;) {
-    Segment* segment = &arena.segments[index];
-    unsigned from = 0;
-    while (segment->dirty_pages != 0 && purged_bytes < budget_bytes) {
-      const Bitmap<kPagesPerSegment>& wanted = only_aged ? segment->aged : segment->dirty;
-      const unsigned start = wanted.next_set(from);
-      if (start == Bitmap<kPagesPerSegment>::kNone) break;
-      const unsigned end = wanted.next_clear(start);
-      const auto first = static_cast<unsigned>(align_up(start, granule));
-      const auto last = static_cast<unsigned>(align_down(end, granule));
-      from = end;
-      if (last <= first) continue;
-      if (!purge_run(segment, first, last - first)) return purged_bytes;
-      purged_bytes += std::size_t{last - first} << kPageShift;
-    }
-  }
-  return purged_bytes;
-}
-
-std::size_t PageHeap::purge_aged(std::size_t budget_bytes) {
-  const LockGuard guard(lock_);
-  const std::size_t purged = purge(budget_bytes, true);
-  for (unsigned index = 0; index < opened_; ++index) {
-    Segment& segment = arena.segments[index];
-    if (segment.dirty_pages != 0) segment.aged = segment.dirty;
-  }
-  return purged;
-}
-
-std::size_t PageHeap::purge_all() {
-  const LockGuard guard(lock_);
-  return purge(SIZE_MAX, false);
+  if (has_fallen_far()) collapsed_.store(true, std::memory_order_relaxed);
 }
 
 PageHeap::Figures PageHeap::figures() {
   const LockGuard guard(lock_);
   return {used_pages_, dirty_pages_, peak_pages_, opened_};
-}
-
-bool PageHeap::take_collapse() {
-  const LockGuard guard(lock_);
-  if (recent_peak_ < kCollapseFloorPages || used_pages_ >= recent_peak_ / 4) return false;
-  recent_peak_ = used_pages_;
-  return true;
 }
 
 }  // namespace hz3

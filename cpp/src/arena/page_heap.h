@@ -1,14 +1,21 @@
 // The page heap: hands out runs of pages to every shard and takes them back.
 //
 // One heap for the whole process, so that a run freed by one shard serves the next request of any
-// other. A request goes to the fullest of K open segments that fit, dirty pages first, lowest
-// address first; only then is a new segment opened. Any thread; own lock, taken after a shard's.
+// other. A request goes to the active set of the shard, if there is one, then to the pack pool: the
+// fullest of K open segments that fit, dirty pages first, lowest address first; only then is a new
+// segment opened. Any thread; own lock, taken after a shard's.
+//
+// page_heap.cpp places runs; upkeep.cpp is what happens from time to time: purging, quarantine.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
+#include "arena/active_set.h"
 #include "arena/arena.h"
+#include "arena/quarantine.h"
+#include "arena/retention.h"
 #include "arena/segment.h"
 #include "base/futex_lock.h"
 #include "settings/counters.h"
@@ -17,19 +24,33 @@ namespace hz3 {
 
 inline constexpr std::size_t kNoPage = SIZE_MAX;
 
+inline unsigned index_of_segment(const Segment* segment) {
+  return static_cast<unsigned>(segment - arena.segments);
+}
+
 class PageHeap {
  public:
   enum class Opening { kNever, kAllowed };
 
   // A run of `pages` whose first page is a multiple of `alignment_pages`; kNoPage when no open
   // segment has one and a new one may not or cannot be opened. `zeroed`: the run reads as zero.
-  std::size_t allocate(unsigned pages, unsigned alignment_pages, Opening opening, bool* zeroed);
+  // `shard`: whose active set to try first.
+  std::size_t allocate(unsigned pages, unsigned alignment_pages, Opening opening, bool* zeroed,
+                       unsigned shard = 0);
 
   void release(std::size_t first_page, unsigned pages);
 
-  // Ends a generation: gives back pages that were dirty before the previous one ended, at most
-  // `budget_bytes`, highest addresses first. Returns the bytes given back.
+  // Ends a generation: gives back pages that were dirty before the previous one ended (with
+  // retention: those frozen then), at most `budget_bytes`, highest addresses first. Returns the
+  // bytes given back.
   std::size_t purge_aged(std::size_t budget_bytes);
+
+  // Lets empty quarantined segments go, gives up on those whose time is up, and looks for a nearly
+  // empty segment to drain next.
+  void tend_quarantine(std::uint64_t now_ns);
+
+  // The segment with the fewest used pages but not none, as an index; kNoPage when there is none.
+  std::size_t emptiest_segment();
 
   // Gives all dirty pages back. Returns the bytes.
   std::size_t purge_all();
@@ -45,6 +66,8 @@ class PageHeap {
   // True once when the used pages have fallen below a quarter of their recent peak: the moment to
   // give everything aged back without regard to the budget.
   bool take_collapse();
+  // A hint, without the lock: take_collapse() would be true.
+  bool has_collapsed() const { return collapsed_.load(std::memory_order_relaxed); }
 
   void add_counters(std::uint64_t* totals, std::size_t count) const {
     counters_.add_to(totals, count);
@@ -53,18 +76,38 @@ class PageHeap {
   FutexLock& lock() { return lock_; }  // for fork
 
  private:
-  static constexpr unsigned kBuckets = 33;   // by free pages, eight to a bucket; 32: all free
+  static constexpr unsigned kBuckets = 33;  // by free pages, eight to a bucket; 32: all free
+  // Below this a collapse is not worth a system call: 4 MiB.
+  static constexpr std::size_t kCollapseFloorPages = 512;
   static constexpr unsigned kOpenAhead = 4;  // segments made accessible with one system call
 
+  // What to give back at the end of a generation.
+  enum class Stale { kAll, kAged, kFrozen };
+
   Segment* find(unsigned pages, unsigned alignment_pages, unsigned* run);
-  unsigned run_in(const Segment& segment, unsigned pages, unsigned alignment_pages) const;
+  Segment* find_active(unsigned shard, unsigned pages, unsigned alignment_pages, unsigned* run);
+  Segment* find_anywhere(unsigned shard, unsigned pages, unsigned alignment_pages, unsigned* run);
+  void join_active_set(unsigned shard, Segment* segment);
+  static unsigned run_in(const Segment& segment, unsigned pages, unsigned alignment_pages);
+  static bool fits_better(const Segment& candidate, const Segment* best, unsigned pages);
   Segment* open_segment();
   std::size_t take(Segment* segment, unsigned first, unsigned pages, bool* zeroed);
   void link(Segment* segment);
   void unlink(Segment* segment);
   void rebucket(Segment* segment);
-  std::size_t purge(std::size_t budget_bytes, bool only_aged);
+  static const Bitmap<kPagesPerSegment>& stale_pages(const Segment& segment, Stale stale);
+  void recount_frozen(Segment* segment);
+
+  std::size_t purge(std::size_t budget_bytes, Stale stale);
+  std::size_t purge_segment(Segment* segment, std::size_t budget_bytes, Stale stale, bool* refused);
   bool purge_run(Segment* segment, unsigned first, unsigned pages);
+  bool has_fallen_far() const {
+    return recent_peak_ >= kCollapseFloorPages && used_pages_ < recent_peak_ / 4;
+  }
+  void freeze_excess(std::size_t pages);
+  void thaw_all();
+  bool lift_quarantine();
+  Segment* drain_candidate(std::uint64_t now_ns) const;
 
   FutexLock lock_;
   std::uint64_t nonempty_ = 0;  // bit per bucket
@@ -75,6 +118,13 @@ class PageHeap {
   std::size_t dirty_pages_ = 0;
   std::size_t peak_pages_ = 0;
   std::size_t recent_peak_ = 0;
+  std::size_t frozen_pages_ = 0;
+  bool gave_back_ = false;  // since the last generation ended: some segment has given_back bits
+  // relaxed: a hint to look under the lock
+  std::atomic<bool> collapsed_{false};
+  ActiveSet active_sets_[kMaxShards];
+  Quarantine quarantine_;
+  Retention retention_;
   CounterBlock counters_;
 };
 

@@ -25,6 +25,13 @@ class Bitmap {
                   [this](unsigned word, std::uint64_t mask) { words_[word] &= ~mask; });
   }
 
+  // The bits that are set here and not there.
+  constexpr Bitmap without(const Bitmap& other) const {
+    Bitmap result;
+    for (unsigned i = 0; i < kWords; ++i) result.words_[i] = words_[i] & ~other.words_[i];
+    return result;
+  }
+
   // How many of these bits are set.
   constexpr unsigned count(unsigned first, unsigned length) const {
     unsigned total = 0;

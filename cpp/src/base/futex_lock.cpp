@@ -53,7 +53,7 @@ void FutexLock::wake() {
 }
 
 void FutexLock::lock_for_fork() {
-  held_by_interrupted_ = (state_.load(std::memory_order_relaxed) & ~kContended) == identity();
+  held_by_interrupted_ = is_held_by_caller();
   if (!held_by_interrupted_) lock();
 }
 

@@ -46,6 +46,11 @@ class FutexLock {
     if (HZ3_UNLIKELY((state_.exchange(kFree, std::memory_order_release) & kContended) != 0)) wake();
   }
 
+  // For code that may run in a signal handler above a section of its own thread.
+  bool is_held_by_caller() const {
+    return (state_.load(std::memory_order_relaxed) & ~kContended) == identity();
+  }
+
   // Around fork, in the forking thread; begin_fork() follows when all locks are taken.
   void lock_for_fork();
   void unlock_after_fork();

@@ -167,30 +167,50 @@ void ThreadCache::flush(Code code) {
   drop_oldest(code, half > Magazine::kSlots ? half - half % Magazine::kSlots : half, Way::kRoute);
 }
 
+// Whether the bin has been unused for `ticks` ticks; the count then starts again.
+bool ThreadCache::is_idle(Code code, unsigned ticks) {
+  BinState& state = states[code];
+  // Equal tops may be chance once; twice in a row they rarely are.
+  const bool unused = !state.busy && bins[code].top == state.seen_top;
+  const unsigned before = state.idle_ticks >= ticks ? 0 : state.idle_ticks;
+  state.idle_ticks = unused ? static_cast<std::uint8_t>(before + 1) : std::uint8_t{0};
+  return state.idle_ticks == ticks;
+}
+
+// Lowers the bound of an idle bin and lets go of what lies above it; a compact one gives up all.
+void ThreadCache::decay(Code code, unsigned percent) {
+  const BinState& state = states[code];
+  const Bin& bin = bins[code];
+  if (state.capacity == kSmallestBound && bin.count() == 0) return;
+  unsigned bound = kSmallestBound;
+  unsigned keep = 0;
+  if (state.capacity > kCompactSlots) {
+    bound = max_of(state.capacity * (100u - percent) / 100u, kSmallestBound);
+    keep = bound;
+  }
+  counters.add(Counter::kDecayedBins);
+  set_bound(code, bound);
+  if (bin.count() > keep) {
+    counters.add(Counter::kTrimmedBlocks, bin.count() - keep);
+    drop_oldest(code, bin.count() - keep, Way::kSpans);
+  }
+}
+
 void ThreadCache::tick() {
   const Rebuilding mark(rebuilding);
+  const auto idle_ticks = static_cast<unsigned>(knob(Knob::kDecayIdleTicks));
+  const auto percent = static_cast<unsigned>(knob(Knob::kDecayPercent));
   std::uint64_t cached = 0;
   for (unsigned index = 1; index < kCodeCount; ++index) {
     const auto code = static_cast<Code>(index);
     Bin& bin = bins[code];
     BinState& state = states[code];
     if (state.room == 0) continue;
-    // Equal tops may be chance once; twice in a row they rarely are.
-    const bool unused = !state.busy && bin.top == state.seen_top;
-    state.idle_ticks =
-        unused ? static_cast<std::uint8_t>(state.idle_ticks % 2 + 1) : std::uint8_t{0};
-    const bool idle = state.idle_ticks == 2;
+    const bool idle = is_idle(code, idle_ticks);
     state.busy = false;
     state.missed = false;
-    if (idle && (state.capacity > kSmallestBound || bin.count() != 0)) {
-      const unsigned bound = state.capacity > kCompactSlots ? state.capacity / 2u : kSmallestBound;
-      const unsigned keep = state.capacity > kCompactSlots ? bound : 0;
-      counters.add(Counter::kDecayedBins);
-      set_bound(code, bound);
-      if (bin.count() > keep) {
-        counters.add(Counter::kTrimmedBlocks, bin.count() - keep);
-        drop_oldest(code, bin.count() - keep, Way::kSpans);
-      }
+    if (idle && percent != 0) {
+      decay(code, percent);
     } else if (state.capacity > largest_bound(code)) {
       set_bound(code, largest_bound(code));
     }

@@ -103,6 +103,7 @@ struct ThreadCache : HitPath {
   RouteUser user;
   std::uint32_t events = 0;           // slow events since the last tick
   std::uint32_t clock_countdown = 0;  // slow events until the clock is read
+  std::uint32_t summons_seen = 0;     // see policy/reclaim.h
   std::uint64_t ticked_ns = 0;        // time of the last tick by the clock
   ThreadCache* next = nullptr;        // in the registry, or among the unused
   ThreadCache* previous = nullptr;
@@ -140,6 +141,8 @@ struct ThreadCache : HitPath {
   void grow_bound(Code code, unsigned largest);
   void set_bound(Code code, unsigned capacity);
   void drop_oldest(Code code, unsigned count, Way way);
+  bool is_idle(Code code, unsigned ticks);
+  void decay(Code code, unsigned percent);
 };
 
 // Most bytes that one cache may keep over a tick, besides the knob; set by policy.

@@ -5,6 +5,7 @@
 
 #include "entry/thread_state.h"
 #include "large/large_heap.h"
+#include "policy/reclaim.h"
 #include "policy/tick.h"
 #include "settings/knobs.h"
 #include "span/invalid_free.h"
@@ -13,13 +14,10 @@
 namespace hz3 {
 namespace {
 
-void reclaim_for(ThreadCache* cache) {
-  if (cache != nullptr) {
-    reclaim(cache, cache->user);
-  } else {
-    const DirectUser direct;
-    reclaim(nullptr, direct.user());
-  }
+std::size_t reclaim_for(ThreadCache* cache) {
+  if (cache != nullptr) return reclaim(cache, cache->user);
+  const DirectUser direct;
+  return reclaim(nullptr, direct.user());
 }
 
 void* failed() {
@@ -39,15 +37,24 @@ void* allocate_direct(unsigned class_index) {
   return blocks[taken - 1];
 }
 
+// Tries again while reclaim finds something; `attempt` returns a block or nullptr.
+template <class F>
+void* after_reclaim(ThreadCache* cache, F&& attempt) {
+  Attempts attempts;
+  for (;;) {
+    const std::size_t pages = reclaim_for(cache);
+    if (void* block = attempt()) return block;
+    if (!attempts.another(pages)) return failed();
+  }
+}
+
 // The block may be in the bin after all: classes above the table's reach come here for hits, too.
 void* allocate_in_class(unsigned class_index) {
   ThreadCache* cache = thread_cache();
   if (cache == nullptr) {
     void* block = allocate_direct(class_index);
     if (block != nullptr) return block;
-    reclaim_for(nullptr);
-    block = allocate_direct(class_index);
-    return block != nullptr ? block : failed();
+    return after_reclaim(nullptr, [class_index] { return allocate_direct(class_index); });
   }
   const Code code = code_of(class_index, cache->user.shard);
   Bin& bin = cache->bins[code];
@@ -55,9 +62,7 @@ void* allocate_in_class(unsigned class_index) {
   on_slow_event(cache);
   void* block = cache->refill(code);
   if (HZ3_LIKELY(block != nullptr)) return block;
-  reclaim_for(cache);
-  block = cache->refill(code);
-  return block != nullptr ? block : failed();
+  return after_reclaim(cache, [cache, code] { return cache->refill(code); });
 }
 
 void* allocate_large(std::size_t size, std::size_t alignment, std::size_t* stale_bytes) {
@@ -68,9 +73,7 @@ void* allocate_large(std::size_t size, std::size_t alignment, std::size_t* stale
   if (block != nullptr) return block;
   // Absurd sizes are refused without disturbing the caches.
   if (size > arena.bytes) return failed();
-  reclaim_for(cache);
-  block = large_heap.allocate(size, alignment, stale_bytes);
-  return block != nullptr ? block : failed();
+  return after_reclaim(cache, [=] { return large_heap.allocate(size, alignment, stale_bytes); });
 }
 
 std::size_t block_bytes_of(Code code) { return kClasses[class_of_code(code)].block_bytes; }

@@ -48,4 +48,11 @@ __attribute__((constructor(101))) void register_fork_handlers() {
 }
 
 }  // namespace
+
+bool caller_holds_a_lock() {
+  bool any = false;
+  for_each_lock([&any](const FutexLock& lock) { any = any || lock.is_held_by_caller(); });
+  return any;
+}
+
 }  // namespace hz3

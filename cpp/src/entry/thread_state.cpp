@@ -8,6 +8,7 @@
 #include "arena/arena.h"
 #include "base/futex_lock.h"
 #include "large/large_heap.h"
+#include "os/standard_error.h"
 #include "settings/knobs.h"
 #include "span/shard.h"
 
@@ -38,6 +39,7 @@ bool boot() {
   const LockGuard guard(booting);
   if (booted.load(std::memory_order_relaxed)) return true;
   read_knobs_from_environment();
+  os::remember_standard_error();
   if (!boot_arena(knob_size(Knob::kArenaBytes))) return false;
   if (!boot_magazines(arena.bytes)) return false;
   boot_shards(static_cast<unsigned>(knob(Knob::kShards)));

@@ -32,4 +32,7 @@ void add_direct_counters(std::uint64_t* totals, std::size_t count);
 FutexLock& boot_lock();  // both for fork
 FutexLock& direct_lock();
 
+// In a signal handler that interrupted a section under one of the allocator's locks.
+bool caller_holds_a_lock();
+
 }  // namespace hz3

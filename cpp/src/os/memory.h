@@ -54,6 +54,9 @@ std::uint64_t coarse_clock_ns();
 // CPUs this process may run on, at least 1.
 unsigned cpu_count();
 
+// Lets other threads run.
+void yield_cpu();
+
 // Physical memory in bytes.
 std::size_t physical_bytes();
 

@@ -1,6 +1,6 @@
 // The operating system layer on Linux. System calls used: mmap, munmap, mprotect, madvise, mremap,
-// sched_getaffinity, sysinfo, prlimit64 (getrlimit), clock_gettime (vDSO). Stateless but for the
-// page size, which the loader hands over.
+// sched_getaffinity, sched_yield, sysinfo, prlimit64 (getrlimit), clock_gettime (vDSO). Stateless
+// but for the page size, which the loader hands over.
 #include "os/memory.h"
 
 #include <sched.h>
@@ -120,6 +120,11 @@ unsigned cpu_count() {
   if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
   const int count = CPU_COUNT(&set);
   return count > 0 ? static_cast<unsigned>(count) : 1;
+}
+
+void yield_cpu() {
+  const KeepErrno keep;
+  sched_yield();
 }
 
 std::size_t physical_bytes() {

@@ -11,6 +11,7 @@
 #include "base/bits.h"
 #include "large/large_heap.h"
 #include "os/memory.h"
+#include "policy/reclaim.h"
 #include "settings/knobs.h"
 
 namespace hz3 {
@@ -18,7 +19,6 @@ namespace {
 
 constexpr std::uint32_t kEventsPerClockRead = 32;
 constexpr std::uint64_t kNsPerMs = 1'000'000;
-constexpr std::uint64_t kTickNs = 100 * kNsPerMs;
 
 // relaxed: whoever wins the exchange does the work; nothing else is published through it
 constinit std::atomic<std::uint64_t> generation_ends_ns{0};
@@ -40,12 +40,23 @@ void end_generation(ThreadCache* cache, std::uint64_t now_ns, std::uint64_t dela
   decay_routes(cache->user, false);
   const std::size_t budget = knob_size(Knob::kPurgeBudgetBytes);
   page_heap.purge_aged(page_heap.take_collapse() ? SIZE_MAX : budget);
+  page_heap.tend_quarantine(now_ns);
   large_heap.purge_older(now_ns - min_of(now_ns, delay_ns), budget);
 }
 
+// The program has let most of its memory go and may wait now, without slow events that could do
+// this later.
+void purge_collapsed(ThreadCache* cache) {
+  if (!page_heap.take_collapse()) return;
+  cache->counters.add(Counter::kPurgeCollapses);
+  trim(cache, cache->user);
+}
+
 void read_clock(ThreadCache* cache) {
+  if (page_heap.has_collapsed() && knob(Knob::kPurgeCollapse) != 0) purge_collapsed(cache);
   const std::uint64_t now_ns = os::coarse_clock_ns();
-  if (now_ns - cache->ticked_ns > kTickNs) {
+  const std::uint64_t tick_ns = static_cast<std::uint64_t>(knob(Knob::kEpochMs)) * kNsPerMs;
+  if (now_ns - cache->ticked_ns > tick_ns) {
     cache->ticked_ns = now_ns;
     cache->events = 0;
     cache->counters.add(Counter::kTickByClock);
@@ -64,6 +75,9 @@ void read_clock(ThreadCache* cache) {
 }  // namespace
 
 void on_slow_event(ThreadCache* cache) {
+  if (HZ3_UNLIKELY(cache->summons_seen != summons.load(std::memory_order_relaxed))) {
+    answer_summons(cache);
+  }
   if (++cache->events >= static_cast<std::uint64_t>(knob(Knob::kEpochEvents))) {
     cache->events = 0;
     cache->counters.add(Counter::kTickByEvents);
@@ -73,18 +87,6 @@ void on_slow_event(ThreadCache* cache) {
     cache->clock_countdown = kEventsPerClockRead - 1;
     read_clock(cache);
   }
-}
-
-void reclaim(ThreadCache* cache, const RouteUser& user) {
-  if (cache != nullptr) cache->flush_all();
-  decay_routes(user, true);
-  large_heap.purge_all();
-}
-
-std::size_t trim(ThreadCache* cache, const RouteUser& user) {
-  if (cache != nullptr) cache->flush_all();
-  decay_routes(user, true);
-  return page_heap.purge_all() + large_heap.purge_all();
 }
 
 }  // namespace hz3

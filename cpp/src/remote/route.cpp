@@ -187,10 +187,8 @@ unsigned take_stashed(unsigned shard, unsigned class_index, void** out) {
   return taken;
 }
 
-// Other shards' partly used spans, before the process grows by a segment. Tiny blocks excepted:
-// they would bring two shards together in one cache line.
+// Other shards' partly used spans, before the process grows by a segment.
 unsigned steal(const RouteUser& user, unsigned class_index, void** out, unsigned want) {
-  if (class_index < kTinyClasses) return 0;
   for (unsigned i = 1; i < shard_count; ++i) {
     const unsigned other = (user.shard + i) % shard_count;
     if (!shards[other].lock.try_lock()) continue;
@@ -237,13 +235,15 @@ unsigned take_blocks(const RouteUser& user, Code code, void** out, unsigned want
       taken = central.take_partial(class_index, out, want);
     }
     if (taken == 0) {
-      taken = steal(user, class_index, out, want);
-      if (taken != 0) {
+      // Tiny blocks would bring two shards together in one cache line: only if all else fails.
+      const bool is_tiny = class_index < kTinyClasses;
+      if (!is_tiny) taken = steal(user, class_index, out, want);
+      if (taken == 0 && add_spans(central, class_index, want, PageHeap::Opening::kAllowed)) {
+        taken = central.take_partial(class_index, out, want);
+      } else {
+        if (taken == 0 && is_tiny) taken = steal(user, class_index, out, want);
         unlock_shard(user.shard);
         return taken;
-      }
-      if (add_spans(central, class_index, want, PageHeap::Opening::kAllowed)) {
-        taken = central.take_partial(class_index, out, want);
       }
     }
     if (taken != want) std::memmove(out, out + want - taken, taken * sizeof(void*));
@@ -294,12 +294,14 @@ std::size_t decay_routes(const RouteUser& user, bool everything) {
       release_magazine(magazine, user.shard);
     }
   }
-  for (unsigned index = 0; index < shard_count; ++index) {
-    if (!shards[index].lock.try_lock()) continue;
-    drain_stashes(index);
-    unlock_shard(index);
-  }
+  for (unsigned index = 0; index < shard_count; ++index) drain_shard(index);
   return moved;
+}
+
+void drain_shard(unsigned shard) {
+  if (!shards[shard].lock.try_lock()) return;
+  drain_stashes(shard);
+  unlock_shard(shard);
 }
 
 }  // namespace hz3

@@ -31,4 +31,7 @@ void return_blocks(const RouteUser& user, unsigned class_index, void** blocks, u
 // `everything`. Returns how many blocks moved.
 std::size_t decay_routes(const RouteUser& user, bool everything);
 
+// Moves what waits in the stash of one shard into its spans, if the shard's lock is free.
+void drain_shard(unsigned shard);
+
 }  // namespace hz3

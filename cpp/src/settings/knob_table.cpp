@@ -59,6 +59,22 @@ constexpr hz3_knob_info knob_table[kKnobCount] = {
     {"pack_bestfit_k", "HZ3_PACK_BESTFIT_K", "segments",
      "fitting segments compared before the fullest is taken; 0 takes the first that fits", "A11",
      nullptr, HZ3_KNOB_INT, 0, 0, 64, 4},
+    {"active_set_k", "HZ3_ACTIVE_SET_K", "segments",
+     "segments that a shard tries before all others, best fit first: fewer segments looked at and "
+     "more locality, less packing; 0 turns it off",
+     "A12", nullptr, HZ3_KNOB_INT, 0, 0, 8, 0},
+    {"quarantine", "HZ3_QUARANTINE", "pages",
+     "a segment with at most this many used pages gets no new runs, so that it drains and goes "
+     "back to the system whole; 0 turns it off",
+     "A13", nullptr, HZ3_KNOB_INT, 0, 0, 255, 0},
+    {"quarantine_ttl_ms", "HZ3_QUARANTINE_TTL_MS", "ms",
+     "how long a segment may drain; one that still has used pages then serves again and is left "
+     "alone for as long",
+     "A13", nullptr, HZ3_KNOB_INT, 0, 0, 3'600'000, 1000},
+    {"reclaim_budget_pages", "HZ3_RECLAIM_BUDGET_PAGES", "pages",
+     "when there is no memory: pages taken back from shared caches before the request is tried "
+     "again; less leaves more in the caches and tries more often",
+     "A14", nullptr, HZ3_KNOB_INT, 0, 1, 1'048'576, 4096},
     {"large_cache_soft", "HZ3_LARGE_CACHE_SOFT", "bytes",
      "freed large blocks above this are given back to the system as soon as they are freed", "A15",
      nullptr, HZ3_KNOB_BYTES, 0, 0, 1 * kTi, 512 * kMi},
@@ -83,9 +99,40 @@ constexpr hz3_knob_info knob_table[kKnobCount] = {
      "A16", nullptr, HZ3_KNOB_INT, 0, 0, 3'600'000, 1000},
     {"purge_budget_bytes", "HZ3_PURGE_BUDGET_BYTES", "bytes", "most bytes given back in one tick",
      "A16", nullptr, HZ3_KNOB_BYTES, 0, 64 * kKi, 1 * kTi, 16 * kMi},
+    {"purge_collapse", "HZ3_PURGE_COLLAPSE", "",
+     "give all free pages back at once when the pages in use fall below a quarter of their recent "
+     "peak: less memory in programs that free much and then wait, page faults in those that "
+     "build up again",
+     "A16", nullptr, HZ3_KNOB_BOOL, 0, 0, 1, 0},
+    {"retention_frozen_percent", "HZ3_RETENTION_FROZEN_PERCENT", "percent",
+     "free pages within this share of the recent demand stay; those above are frozen: handed out "
+     "last and given back after the delay; 0 gives every idle page back",
+     "A16", nullptr, HZ3_KNOB_INT, 0, 0, 400, 0},
+    {"retention_debt_bytes", "HZ3_RETENTION_DEBT_BYTES", "bytes",
+     "purging pauses while more than this was given back and wanted again at once; 0 never pauses",
+     "A16", nullptr, HZ3_KNOB_BYTES, 0, 0, 1 * kTi, 0},
+    {"retention_subrelease", "HZ3_RETENTION_SUBRELEASE", "",
+     "give parts of segments back; off waits until a whole segment is free: fewer system calls, "
+     "more memory",
+     "A16", nullptr, HZ3_KNOB_BOOL, 0, 0, 1, 1},
     {"epoch_events", "HZ3_EPOCH_EVENTS", "events",
      "slow events of a thread (misses and overflows of all classes) between two ticks", "A17",
      nullptr, HZ3_KNOB_INT, 0, 16, 1'000'000, 256},
+    {"epoch_ms", "HZ3_EPOCH_MS", "ms",
+     "time after which a slow event causes a tick, however few events there were", "A17", nullptr,
+     HZ3_KNOB_INT, 0, 1, 3'600'000, 100},
+    {"decay_percent", "HZ3_DECAY_PERCENT", "percent",
+     "how much of its bound an idle bin of a thread cache loses: more saves memory, less saves "
+     "trips to shared pools; 0 turns the decay off",
+     "A17", nullptr, HZ3_KNOB_INT, 0, 0, 100, 50},
+    {"decay_idle_ticks", "HZ3_DECAY_IDLE_TICKS", "ticks",
+     "ticks in a row that must find a bin unused before it decays", "A17", nullptr, HZ3_KNOB_INT, 0,
+     1, 100, 2},
+    {"atexit_purge", "HZ3_ATEXIT_PURGE", "",
+     "give all idle memory back when the process exits; shows what could have been given back",
+     "A18", nullptr, HZ3_KNOB_BOOL, 0, 0, 1, 0},
+    {"atexit_report", "HZ3_ATEXIT_REPORT", "", "one line of figures on stderr at exit", "A18",
+     nullptr, HZ3_KNOB_BOOL, 0, 0, 1, 0},
     {"on_invalid_free", "HZ3_ON_INVALID_FREE", "",
      "what a free of something that is not a live block does: stop the process, or print the line "
      "and "

@@ -52,7 +52,8 @@ bool Central::add_span(unsigned class_index, PageHeap::Opening opening) {
   Span* span = new_descriptor();
   if (span == nullptr) return false;
   bool zeroed = false;
-  const std::size_t page = page_heap.allocate(shape.pages, shape.alignment_pages, opening, &zeroed);
+  const std::size_t page =
+      page_heap.allocate(shape.pages, shape.alignment_pages, opening, &zeroed, shard_);
   if (page == kNoPage) {
     span->next = descriptors_;
     descriptors_ = span;
