@@ -21,7 +21,8 @@ FakeOs fake_os = {{},
                   /*address_space_bytes=*/SIZE_MAX,
                   0,
                   0,
-                  0};
+                  0,
+                  nullptr};
 
 namespace {
 
@@ -93,6 +94,7 @@ bool purge(void* address, std::size_t bytes) {
   check_pages(address, bytes);
   if (fails(OsCall::kPurge)) return false;
   fake_os.purged_bytes += bytes;
+  if (fake_os.on_purge != nullptr) fake_os.on_purge(address, bytes);
   return ::madvise(address, bytes, MADV_DONTNEED) == 0;
 }
 
@@ -100,6 +102,7 @@ bool renew(void* address, std::size_t bytes) {
   check_pages(address, bytes);
   if (fails(OsCall::kRenew)) return false;
   fake_os.purged_bytes += bytes;
+  if (fake_os.on_purge != nullptr) fake_os.on_purge(address, bytes);
   return ::madvise(address, bytes, MADV_DONTNEED) == 0;
 }
 

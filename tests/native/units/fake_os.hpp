@@ -39,6 +39,7 @@ struct FakeOs {
   std::size_t committed_bytes;  // by commit() and map(), less unmap()
   std::size_t purged_bytes;
   std::uint64_t yields;
+  void (*on_purge)(void* address, std::size_t bytes);  // called while pages go back, or nullptr
 
   std::uint64_t count(OsCall call) const { return calls[static_cast<unsigned>(call)]; }
   // From now on all calls of this kind fail, until `allow_all`.

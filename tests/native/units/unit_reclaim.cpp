@@ -1,0 +1,206 @@
+// Reclaim: a full arena is survived as long as caches hold what is wanted, within a budget, one
+// segment first; other threads' caches follow a summons.
+#include <pthread.h>
+
+#include <cerrno>
+#include <cstdlib>
+
+#include "arena/page_heap.h"
+#include "cache/thread_cache.h"
+#include "hz3/hz3.h"
+#include "policy/reclaim.h"
+#include "policy/tick.h"
+#include "remote/parked.h"
+#include "remote/transfer_cache.h"
+#include "settings/knobs.h"
+#include "support/check.hpp"
+#include "support/process.hpp"
+#include "units/fake_os.hpp"
+
+namespace {
+
+using namespace hz3;
+using hz3test::fake_os;
+
+constexpr std::size_t kArenaBytes = std::size_t{64} << 20;
+constexpr std::size_t kMost = kArenaBytes / 64;
+
+void** blocks = nullptr;
+
+void set(const char* name, std::int64_t value) { CHECK_EQ(hz3_knob_set(name, value), HZ3_OK); }
+
+std::uint64_t counter(const char* name) {
+  std::uint64_t values[kCounterCount];
+  hz3_counters_read(values, kCounterCount);
+  for (std::size_t i = 0; i < kCounterCount; ++i) {
+    if (std::strcmp(hz3_counter_at(i)->name, name) == 0) return values[i];
+  }
+  CHECKF(false, "no counter %s", name);
+  return 0;
+}
+
+void boot_small() {
+  ::setenv("HZ3_ARENA_BYTES", "64M", 1);
+  blocks = hz3test::map_zeroed<void*>(kMost);
+  hz3_free(hz3_malloc(1));
+  CHECK_EQ(arena.bytes, kArenaBytes);
+}
+
+ThreadCache& cache() { return static_cast<ThreadCache&>(*current_cache); }
+
+// Takes blocks of `size` until there are none; returns how many there were.
+std::size_t exhaust(std::size_t size) {
+  std::size_t count = 0;
+  while (count < kMost && (blocks[count] = hz3_malloc(size)) != nullptr) ++count;
+  return count;
+}
+
+void free_first(std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) hz3_free(blocks[i]);
+}
+
+TEST(exhaustion_says_so_and_everything_comes_back) {
+  boot_small();
+  for (const std::size_t size : {16384, 1024, 100000, 96, 40000}) {
+    errno = 0;
+    const std::size_t count = exhaust(size);
+    CHECK_EQ(errno, ENOMEM);
+    CHECKF(count * size >= kArenaBytes / 10 * 8, "only %zu blocks of %zu", count, size);
+    free_first(count);
+  }
+  CHECK(counter("alloc_failed") == 5);
+  CHECK(counter("reclaim_calls") >= 5);
+  CHECK(counter("reclaim_pages") > 0);
+}
+
+// A class after the other, each up to three quarters of the arena: what the last one left in caches
+// must be found.
+TEST(no_request_fails_while_caches_hold_the_memory) {
+  boot_small();
+  set("transfer_bytes", 64 << 20);
+  set("bin_bytes", 1 << 20);
+  for (int round = 0; round < 10; ++round) {
+    for (const std::size_t size : {64, 2048, 32768, 200, 131072, 8192}) {
+      const std::size_t count = kArenaBytes / 4 * 3 / hz3_good_size(size);
+      for (std::size_t i = 0; i < count; ++i) {
+        blocks[i] = hz3_malloc(size);
+        CHECKF(blocks[i] != nullptr, "block %zu of %zu bytes in round %d", i, size, round);
+      }
+      free_first(count);
+    }
+  }
+  CHECK_EQ(counter("alloc_failed"), std::uint64_t{0});
+  CHECK(counter("reclaim_calls") > 0);
+}
+
+// Two batches of 16 KiB blocks in the transfer cache, one block of each span with the program.
+void park(std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) {
+    blocks[i] = hz3_malloc(16384);
+    CHECK(blocks[i] != nullptr);
+  }
+  const Code code = code_of(class_of_size(16384), cache().user.shard);
+  set("remote_route", 1);
+  for (std::size_t done = 0; done < count; done += 32) {
+    give_blocks(cache().user, code, blocks + done, 32);
+  }
+  CHECK(transfer_cache.parked_bytes() >= count * 16384);
+}
+
+TEST(one_segment_is_emptied_before_the_others) {
+  boot_small();
+  set("transfer_bytes", 64 << 20);
+  park(512);  // four segments
+  cache().flush_all();
+  const std::size_t parked = transfer_cache.parked_bytes();
+  const std::size_t home = return_parked_of(cache().user, 1);
+  CHECK(home >= 100 && home <= 128);
+  CHECK_EQ(transfer_cache.parked_bytes(), parked - home * 16384);
+  CHECK_EQ(unsigned{arena.segments[1].free_pages}, kPagesPerSegment);
+  CHECK(arena.segments[0].free_pages < kPagesPerSegment / 2);
+}
+
+TEST(the_budget_leaves_the_rest_parked) {
+  boot_small();
+  set("transfer_bytes", 64 << 20);
+  set("reclaim_budget_pages", 8);
+  park(512);
+  const std::size_t parked = transfer_cache.parked_bytes();
+  const std::size_t pages = reclaim(&cache(), cache().user);
+  CHECK(pages >= 8);
+  CHECK(transfer_cache.parked_bytes() >= parked / 2);
+  CHECK(counter("reclaim_focus_blocks") > 0);
+  set("reclaim_budget_pages", 1'000'000);
+  reclaim(&cache(), cache().user);
+  CHECK_EQ(transfer_cache.parked_bytes(), std::size_t{0});
+}
+
+pthread_barrier_t step;
+
+// Parks in its own cache, then has one slow event after the summons.
+void* other_thread(void*) {
+  static void* mine[400];
+  for (void*& block : mine) block = hz3_malloc(1000);
+  for (void* block : mine) hz3_free(block);
+  pthread_barrier_wait(&step);
+  pthread_barrier_wait(&step);
+  ThreadCache& own = cache();
+  const Code code = code_of(class_of_size(1000), own.user.shard);
+  CHECK(own.bins[code].count() != 0);
+  on_slow_event(&own);
+  CHECK_EQ(own.bins[code].count(), 0U);
+  on_slow_event(&own);
+  return nullptr;
+}
+
+TEST(other_caches_are_summoned_once) {
+  boot_small();
+  pthread_barrier_init(&step, nullptr, 2);
+  pthread_t thread;
+  CHECK_EQ(pthread_create(&thread, nullptr, other_thread, nullptr), 0);
+  pthread_barrier_wait(&step);
+  reclaim(&cache(), cache().user);
+  pthread_barrier_wait(&step);
+  pthread_join(thread, nullptr);
+  CHECK_EQ(counter("reclaim_summons"), std::uint64_t{1});
+}
+
+TEST(attempts_end) {
+  boot_small();
+  Attempts fruitful;
+  unsigned made = 0;
+  while (fruitful.another(1)) ++made;
+  CHECK(made > 10 && made < 1000);
+  Attempts alone;
+  CHECK(!alone.another(0));  // nobody else could free anything
+  CHECK_EQ(fake_os.yields, std::uint64_t{0});
+}
+
+// Tiny blocks of another shard are a last resort, not a failure.
+TEST(tiny_blocks_of_other_shards_are_used_at_the_end) {
+  boot_small();
+  const std::size_t count = exhaust(32);
+  CHECK(count > 100000);
+  const std::size_t kept = hz3_usable_size(blocks[0]);
+  CHECK_EQ(kept, std::size_t{32});
+  static std::size_t total;
+  total = count;
+  pthread_t thread;
+  const auto body = [](void*) -> void* {
+    // Every span stays partly used: nothing can go back to the page heap.
+    for (std::size_t i = 0; i < total; i += 2) hz3_free(blocks[i]);
+    return nullptr;
+  };
+  CHECK_EQ(pthread_create(&thread, nullptr, body, nullptr), 0);
+  pthread_join(thread, nullptr);
+  const auto taker = [](void*) -> void* {
+    for (std::size_t i = 0; i < total / 4; ++i) CHECK(hz3_malloc(32) != nullptr);
+    return nullptr;
+  };
+  CHECK_EQ(pthread_create(&thread, nullptr, taker, nullptr), 0);
+  pthread_join(thread, nullptr);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) { return hz3test::run_tests(argc, argv); }
