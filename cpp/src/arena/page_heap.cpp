@@ -219,13 +219,14 @@ void PageHeap::release(std::size_t first_page, unsigned pages) {
   segment->longest_run = segment->free_pages;
   used_pages_ -= pages;
   dirty_pages_ += pages;
+  ++releases_;
   rebucket(segment);
   if (has_fallen_far()) collapsed_.store(true, std::memory_order_relaxed);
 }
 
 PageHeap::Figures PageHeap::figures() {
   const LockGuard guard(lock_);
-  return {used_pages_, dirty_pages_, peak_pages_, opened_};
+  return {used_pages_, dirty_pages_, peak_pages_, opened_, releases_};
 }
 
 }  // namespace hz3

@@ -60,6 +60,7 @@ class PageHeap {
     std::size_t dirty_pages;
     std::size_t peak_pages;  // most of used + dirty
     std::size_t open_segments;
+    std::uint64_t releases;  // runs that came back since the start
   };
   Figures figures();
 
@@ -119,6 +120,7 @@ class PageHeap {
   std::size_t peak_pages_ = 0;
   std::size_t recent_peak_ = 0;
   std::size_t frozen_pages_ = 0;
+  std::uint64_t releases_ = 0;
   bool gave_back_ = false;  // since the last generation ended: some segment has given_back bits
   // relaxed: a hint to look under the lock
   std::atomic<bool> collapsed_{false};

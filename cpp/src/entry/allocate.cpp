@@ -44,8 +44,30 @@ void* after_reclaim(ThreadCache* cache, F&& attempt) {
   for (;;) {
     const std::size_t pages = reclaim_for(cache);
     if (void* block = attempt()) return block;
-    if (!attempts.another(pages)) return failed();
+    if (!attempts.another(pages)) return nullptr;
   }
+}
+
+void* take_from_class(ThreadCache* cache, unsigned class_index) {
+  if (cache == nullptr) return allocate_direct(class_index);
+  const Code code = code_of(class_index, cache->user.shard);
+  Bin& bin = cache->bins[code];
+  return bin.newest != nullptr ? bin.pop() : cache->refill(code);
+}
+
+// There is no run of pages for another span of this class. Partly used spans of larger classes may
+// still have a block: one that is too large is better than none.
+HZ3_COLD void* rescue(ThreadCache* cache, unsigned class_index) {
+  void* block =
+      after_reclaim(cache, [cache, class_index] { return take_from_class(cache, class_index); });
+  // Whoever asked for an alignment relies on that of the class.
+  const std::size_t alignment = std::size_t{1} << lowest_bit(kClasses[class_index].block_bytes);
+  for (unsigned larger = class_index + 1; block == nullptr && larger < kClassCount; ++larger) {
+    if (kClasses[larger].block_bytes % alignment != 0) continue;
+    block = take_from_class(cache, larger);
+    if (block != nullptr) count_shared(Counter::kReclaimUpgrades);
+  }
+  return block != nullptr ? block : failed();
 }
 
 // The block may be in the bin after all: classes above the table's reach come here for hits, too.
@@ -53,16 +75,14 @@ void* allocate_in_class(unsigned class_index) {
   ThreadCache* cache = thread_cache();
   if (cache == nullptr) {
     void* block = allocate_direct(class_index);
-    if (block != nullptr) return block;
-    return after_reclaim(nullptr, [class_index] { return allocate_direct(class_index); });
+    return block != nullptr ? block : rescue(nullptr, class_index);
   }
   const Code code = code_of(class_index, cache->user.shard);
   Bin& bin = cache->bins[code];
   if (bin.newest != nullptr) return bin.pop();
   on_slow_event(cache);
   void* block = cache->refill(code);
-  if (HZ3_LIKELY(block != nullptr)) return block;
-  return after_reclaim(cache, [cache, code] { return cache->refill(code); });
+  return HZ3_LIKELY(block != nullptr) ? block : rescue(cache, class_index);
 }
 
 void* allocate_large(std::size_t size, std::size_t alignment, std::size_t* stale_bytes) {
@@ -73,7 +93,8 @@ void* allocate_large(std::size_t size, std::size_t alignment, std::size_t* stale
   if (block != nullptr) return block;
   // Absurd sizes are refused without disturbing the caches.
   if (size > arena.bytes) return failed();
-  return after_reclaim(cache, [=] { return large_heap.allocate(size, alignment, stale_bytes); });
+  block = after_reclaim(cache, [=] { return large_heap.allocate(size, alignment, stale_bytes); });
+  return block != nullptr ? block : failed();
 }
 
 std::size_t block_bytes_of(Code code) { return kClasses[class_of_code(code)].block_bytes; }

@@ -54,8 +54,8 @@ std::uint64_t coarse_clock_ns();
 // CPUs this process may run on, at least 1.
 unsigned cpu_count();
 
-// Lets other threads run.
-void yield_cpu();
+// Lets other threads run for about this long.
+void wait_ns(std::uint64_t ns);
 
 // Physical memory in bytes.
 std::size_t physical_bytes();

@@ -1,5 +1,5 @@
 // The operating system layer on Linux. System calls used: mmap, munmap, mprotect, madvise, mremap,
-// sched_getaffinity, sched_yield, sysinfo, prlimit64 (getrlimit), clock_gettime (vDSO). Stateless
+// sched_getaffinity, nanosleep, sysinfo, prlimit64 (getrlimit), clock_gettime (vDSO). Stateless
 // but for the page size, which the loader hands over.
 #include "os/memory.h"
 
@@ -122,9 +122,11 @@ unsigned cpu_count() {
   return count > 0 ? static_cast<unsigned>(count) : 1;
 }
 
-void yield_cpu() {
+void wait_ns(std::uint64_t ns) {
   const KeepErrno keep;
-  sched_yield();
+  const timespec duration = {static_cast<time_t>(ns / 1'000'000'000),
+                             static_cast<long>(ns % 1'000'000'000)};
+  nanosleep(&duration, nullptr);
 }
 
 std::size_t physical_bytes() {

@@ -14,6 +14,11 @@ namespace {
 
 constexpr unsigned kMostAttempts = 256;
 constexpr unsigned kIdleAttempts = 16;
+constexpr std::uint64_t kShortestWaitNs = 20'000;
+constexpr std::uint64_t kLongestWaitNs = 2'000'000;
+
+// relaxed: how many runs had come back when waiting was last given up; a stale value costs a wait
+constinit std::atomic<std::uint64_t> hopeless_releases{~std::uint64_t{0}};
 
 std::size_t used_pages() { return page_heap.figures().used_pages; }
 
@@ -49,8 +54,14 @@ std::size_t reclaim(ThreadCache* cache, const RouteUser& user) {
 bool Attempts::another(std::size_t pages) {
   if (++made_ >= kMostAttempts) return false;
   if (pages != 0) return true;
-  if (thread_cache_figures().threads <= 1 || ++idle_ >= kIdleAttempts) return false;
-  os::yield_cpu();
+  if (thread_cache_figures().threads <= 1) return false;
+  const std::uint64_t releases = page_heap.figures().releases;
+  if (releases == hopeless_releases.load(std::memory_order_relaxed)) return false;
+  if (++idle_ >= kIdleAttempts) {
+    hopeless_releases.store(releases, std::memory_order_relaxed);
+    return false;
+  }
+  os::wait_ns(min_of(kShortestWaitNs << idle_, kLongestWaitNs));
   return true;
 }
 

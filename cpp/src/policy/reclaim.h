@@ -17,8 +17,9 @@ namespace hz3 {
 // one). Returns how many pages came free.
 std::size_t reclaim(ThreadCache* cache, const RouteUser& user);
 
-// How often a request without memory is worth another attempt. Memory may come free in other
-// threads, which have to run for that: attempts that free nothing let them, a few times.
+// How often a request without memory is worth another attempt. Other threads have to run until
+// their caches answer the summons: attempts that free nothing wait for that, up to about 20 ms. Once
+// that was in vain nobody waits again before some run of pages has come back.
 class Attempts {
  public:
   // False when it is time to give up. `pages`: what the last attempt freed.

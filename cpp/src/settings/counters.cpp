@@ -35,6 +35,7 @@ constexpr hz3_counter_info kTable[] = {
     {"reclaim_pages", "pages", "pages that came free in them"},
     {"reclaim_focus_blocks", "blocks", "blocks brought home to empty one segment first"},
     {"reclaim_summons", "events", "thread caches flushed because another thread ran short"},
+    {"reclaim_upgrades", "events", "requests served by a larger class for want of pages"},
     {"purge_calls", "events", "pieces given back to the system"},
     {"purge_bytes", "bytes", "bytes given back to the system"},
     {"purge_collapses", "events", "purges of everything because the pages in use collapsed"},

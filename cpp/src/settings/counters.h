@@ -44,6 +44,7 @@ enum class Counter : unsigned {
   kReclaimPages,
   kReclaimFocusBlocks,
   kReclaimSummons,
+  kReclaimUpgrades,
   kPurgeCalls,
   kPurgeBytes,
   kPurgeCollapses,

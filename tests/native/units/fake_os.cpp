@@ -129,7 +129,7 @@ void allow_huge_pages(void* address, std::size_t, bool) { CHECK(address != nullp
 
 std::uint64_t coarse_clock_ns() { return fake_os.clock_ns; }
 unsigned cpu_count() { return 2; }
-void yield_cpu() { ++fake_os.yields; }
+void wait_ns(std::uint64_t) { ++fake_os.waits; }
 std::size_t physical_bytes() { return fake_os.memory_bytes; }
 std::size_t address_space_limit() { return fake_os.address_space_bytes; }
 bool is_secure_execution() { return false; }

@@ -38,7 +38,7 @@ struct FakeOs {
 
   std::size_t committed_bytes;  // by commit() and map(), less unmap()
   std::size_t purged_bytes;
-  std::uint64_t yields;
+  std::uint64_t waits;
   void (*on_purge)(void* address, std::size_t bytes);  // called while pages go back, or nullptr
 
   std::uint64_t count(OsCall call) const { return calls[static_cast<unsigned>(call)]; }

@@ -173,7 +173,25 @@ TEST(attempts_end) {
   CHECK(made > 10 && made < 1000);
   Attempts alone;
   CHECK(!alone.another(0));  // nobody else could free anything
-  CHECK_EQ(fake_os.yields, std::uint64_t{0});
+  CHECK_EQ(fake_os.waits, std::uint64_t{0});
+}
+
+// No pages for a span of the class, but spans of a larger one that are partly used.
+TEST(a_larger_class_helps_out) {
+  boot_small();
+  const std::size_t count = exhaust(8192);
+  for (std::size_t i = 0; i < count; i += 2) hz3_free(blocks[i]);
+  const std::uint64_t failed = counter("alloc_failed");
+  void* block = hz3_malloc(5000);
+  CHECK(block != nullptr);
+  CHECK(hz3_usable_size(block) >= 8192);
+  void* aligned = hz3_aligned_alloc(4096, 4096);
+  CHECK(aligned != nullptr);
+  CHECK_EQ(reinterpret_cast<std::uintptr_t>(aligned) % 4096, std::uintptr_t{0});
+  CHECK_EQ(counter("alloc_failed"), failed);
+  CHECK(counter("reclaim_upgrades") >= 2);
+  hz3_free(block);
+  hz3_free(aligned);
 }
 
 // Tiny blocks of another shard are a last resort, not a failure.
