@@ -81,6 +81,14 @@ def suite_paths() -> list[Path]:
     return sorted(entry for entry in _entries(folder) if entry.suffix == ".toml")
 
 
+def experiment_paths() -> list[Path]:
+    """Return the descriptions of experiments (``*.toml``), sorted by name."""
+    build = _dev_build()
+    source = _dev_source(build) if build is not None else None
+    folder = _packaged("experiments") if source is None else source / "benchmarks" / "experiments"
+    return sorted(entry for entry in _entries(folder) if entry.suffix == ".toml")
+
+
 def _native(name: str, installed_folder: str) -> Path:
     """Find one native part, in the developer's build folder or in the package."""
     build = _dev_build()

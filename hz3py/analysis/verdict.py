@@ -258,3 +258,13 @@ def describe(judgement: Judgement) -> str:
 def percent(ratio: float) -> str:
     """Write a ratio as a signed change in percent."""
     return f"{100 * (ratio - 1):+.1f} %"
+
+
+def overall(words: Sequence[Word]) -> Word:
+    """Return the verdict on an experiment with several candidates: the best news about any of them.
+
+    Args:
+        words: One verdict per candidate. Their error must have been shared among them.
+    """
+    order: tuple[Word, ...] = ("GO", "UNDECIDED", "EQUIVALENT", "NO-GO")
+    return min(words, key=order.index, default="UNDECIDED")

@@ -15,6 +15,7 @@ from hz3py.errors import UsageError
 COMMANDS = {
     "bench": "Compare allocators on a suite of workloads, or on any command.",
     "rss": "Show the resident memory of a program over time under each allocator.",
+    "ab": "Decide between settings or allocators: GO, NO-GO, EQUIVALENT or UNDECIDED.",
     "run": "Run a program under an allocator.",
     "knobs": "List the knobs of hz3.",
     "allocators": "List the allocators on this machine.",

@@ -50,13 +50,19 @@ class Session:
     done: frozenset[tuple[str, str, int]] = frozenset()
 
 
-def start(plan: Plan, folder: Path | None, warnings: Sequence[str]) -> Session:
+def start(
+    plan: Plan,
+    folder: Path | None,
+    warnings: Sequence[str],
+    described: Mapping[str, Any] | None = None,
+) -> Session:
     """Create the folder of a new run and write its first record.
 
     Args:
         plan: What to do.
         folder: Where results go; None makes ./hz3-results/<time>-<suite>.
         warnings: What is doubtful already.
+        described: What the record says of the plan, if that is more than the plan itself.
 
     Raises:
         StoreError: The folder cannot be written, or holds a run already.
@@ -69,7 +75,7 @@ def start(plan: Plan, folder: Path | None, warnings: Sequence[str]) -> Session:
         run_id=uuid.uuid4().hex,
         time=now.isoformat(timespec="milliseconds"),
         suite=plan.suite,
-        plan=plan.to_json(),
+        plan=plan.to_json() if described is None else described,
         machine=machine.describe(),
         argv=tuple(sys.argv[1:]),
         version=machine.hz3_version() or "unknown",
@@ -111,7 +117,7 @@ def take(session: Session, interval_s: float = DEFAULT_INTERVAL_S) -> Outcome:
     Raises:
         StoreError: A record could not be written.
     """
-    with session.writer as writer, _stoppable():
+    with session.writer as writer, stoppable():
         before = machine.snapshot()
         bench = Bench(
             session.plan,
@@ -122,22 +128,35 @@ def take(session: Session, interval_s: float = DEFAULT_INTERVAL_S) -> Outcome:
             interval_s=interval_s,
         )
         outcome = bench.run(session.done)
-        after = machine.snapshot()
-        writer.append(
-            EndRecord(
-                run_id=session.run.run_id,
-                time=datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
-                seconds=round(outcome.seconds, 3),
-                complete=outcome.complete,
-                machine={"before": before, "after": after},
-                warnings=tuple(sentence(finding) for finding in check_run(before, after)),
-            )
-        )
+        writer.append(end_record(session.run, outcome, before, []))
     return outcome
 
 
+def end_record(
+    run: RunRecord, outcome: Outcome, before: Mapping[str, Any], warnings: Sequence[str]
+) -> EndRecord:
+    """Return the record that ends a run.
+
+    Args:
+        run: Its first record.
+        outcome: How it ended.
+        before: Snapshot of the machine when it began.
+        warnings: What became doubtful, beside the machine.
+    """
+    after = machine.snapshot()
+    disturbed = [sentence(finding) for finding in check_run(before, after)]
+    return EndRecord(
+        run_id=run.run_id,
+        time=datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+        seconds=round(outcome.seconds, 3),
+        complete=outcome.complete,
+        machine={"before": before, "after": after},
+        warnings=(*warnings, *disturbed),
+    )
+
+
 @contextmanager
-def _stoppable() -> Iterator[None]:
+def stoppable() -> Iterator[None]:
     """Let every request to end (a closed terminal, a service that stops) end a run in order."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:

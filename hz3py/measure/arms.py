@@ -7,7 +7,7 @@ on some rows, appends each record to a store, and returns them.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from hz3py.errors import UsageError
@@ -116,6 +116,7 @@ def run_blocks(
     first_block: int = 0,
     suite: str = "arms",
     run_id: str = "",
+    done: Collection[tuple[str, str, int]] = (),
     enough: Callable[[int], bool] | None = None,
     measure: Measure = measure_process,
     progress: Progress | None = None,
@@ -136,6 +137,7 @@ def run_blocks(
         first_block: Number of the first block to take.
         suite: Name for the records.
         run_id: Name of the run for the records; a new one if empty.
+        done: Row, arm and block of samples that need not be taken.
         enough: Is asked after each whole block, with the number of whole blocks counted from block
             0, whether to stop.
         measure: Takes one sample.
@@ -160,7 +162,7 @@ def run_blocks(
         progress=progress or Silence(),
         interval_s=interval_s,
     )
-    outcome = bench.run(enough=enough)
+    outcome = bench.run(done, enough)
     return Taken(tuple(records), outcome)
 
 

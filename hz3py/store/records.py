@@ -126,10 +126,27 @@ class EndRecord:
     warnings: tuple[str, ...] = ()
 
 
-Record: TypeAlias = "RunRecord | SampleRecord | EndRecord"
+@dataclass(frozen=True)
+class VerdictRecord:
+    """What an experiment decided; the last one in a file counts.
 
-_KINDS: dict[str, type[RunRecord | SampleRecord | EndRecord]] = {
-    cls.kind: cls for cls in (RunRecord, SampleRecord, EndRecord)
+    Attributes:
+        run_id: The run.
+        time: When, ISO 8601 in UTC.
+        document: The document that `hz3 ab --json` prints.
+    """
+
+    kind: ClassVar[str] = "verdict"
+
+    run_id: str
+    time: str
+    document: Mapping[str, Any]
+
+
+Record: TypeAlias = "RunRecord | SampleRecord | EndRecord | VerdictRecord"
+
+_KINDS: dict[str, type[RunRecord | SampleRecord | EndRecord | VerdictRecord]] = {
+    cls.kind: cls for cls in (RunRecord, SampleRecord, EndRecord, VerdictRecord)
 }
 _TUPLES = ("argv", "args", "warnings", "disturbed")
 

@@ -19,7 +19,15 @@ from pathlib import Path
 from types import TracebackType
 
 from hz3py.errors import StoreError
-from hz3py.store.records import EndRecord, Record, RunRecord, SampleRecord, decode, encode
+from hz3py.store.records import (
+    EndRecord,
+    Record,
+    RunRecord,
+    SampleRecord,
+    VerdictRecord,
+    decode,
+    encode,
+)
 
 RECORDS_NAME = "records.jsonl"
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -35,6 +43,7 @@ class Results:
         ends: One record per time that the run was left.
         whole_bytes: Length of the file up to its last complete line.
         torn: Whether the last line was cut short and is not part of this.
+        verdict: The last verdict, if the run is an experiment.
     """
 
     run: RunRecord
@@ -42,15 +51,16 @@ class Results:
     ends: tuple[EndRecord, ...]
     whole_bytes: int
     torn: bool
+    verdict: VerdictRecord | None = None
 
 
 def read(directory: Path) -> Results:
-    """Read the results of a run.
+    """Read the results of a run, from its folder or from a file of records.
 
     Raises:
         StoreError: There are none, they are damaged, or a newer hz3 wrote them.
     """
-    path = directory / RECORDS_NAME
+    path = directory if directory.is_file() else directory / RECORDS_NAME
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -61,6 +71,7 @@ def read(directory: Path) -> Results:
     run: RunRecord | None = None
     samples: dict[tuple[str, str, int], SampleRecord] = {}
     ends: list[EndRecord] = []
+    verdict: VerdictRecord | None = None
     whole = 0
     for number, line in enumerate(data.splitlines(keepends=True), 1):
         record = _decode_line(line, path, number, last=whole + len(line) == len(data))
@@ -73,12 +84,14 @@ def read(directory: Path) -> Results:
             samples[record.key] = record
         elif isinstance(record, EndRecord):
             ends.append(record)
+        elif isinstance(record, VerdictRecord):
+            verdict = record
     if run is None:
         raise StoreError(
             f"{path} does not begin with the record of a run",
             hint="the run ended before it began; delete the folder and start again",
         )
-    return Results(run, tuple(samples.values()), tuple(ends), whole, whole < len(data))
+    return Results(run, tuple(samples.values()), tuple(ends), whole, whole < len(data), verdict)
 
 
 class _Torn:
@@ -230,7 +243,7 @@ class Writer:
             what = "the disk is full" if full else f"cannot write: {error.strerror}"
             raise StoreError(
                 f"{self._path}: {what}; every earlier sample is kept",
-                hint=f"make room, then `hz3 bench --resume {self._path.parent}`",
+                hint=f"make room, then go on with --resume {self._path.parent}",
             ) from error
         self._size_bytes += len(line)
 

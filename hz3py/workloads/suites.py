@@ -186,14 +186,14 @@ def parse(data: Mapping[str, Any], where: str, name: str) -> Suite:
     Raises:
         UsageError: Something in it has no meaning; the message names the row and the key.
     """
-    check = _Checker(where, data)
+    check = Checker(where, data)
     if data.get("schema") != SCHEMA:
         raise UsageError(
             f"{where}: schema is {data.get('schema')!r}, this hz3 reads schema {SCHEMA}",
             hint="update hz3, or write the file for this version",
         )
     raw_rows = check.take("rows", list, [])
-    templates = tuple(_template(where, index, row) for index, row in enumerate(raw_rows, 1))
+    templates = tuple(template(where, index, row) for index, row in enumerate(raw_rows, 1))
     if not templates:
         raise UsageError(f"{where}: it lists no rows", hint="add at least one [[rows]] table")
     return Suite(
@@ -279,10 +279,20 @@ def _refuse_doubles(rows: Sequence[Row], suite: str) -> None:
         seen.add(row.label)
 
 
-def _template(where: str, index: int, data: Any) -> Template:
+def template(where: str, index: int, data: Any) -> Template:
+    """Read one row of a suite or an experiment.
+
+    Args:
+        where: The file, for messages.
+        index: Number of the row, from 1.
+        data: The parsed table.
+
+    Raises:
+        UsageError: Something in it has no meaning.
+    """
     if not isinstance(data, Mapping):
         raise UsageError(f"{where}: row {index} is not a table")
-    check = _Checker(f"{where}: row {index}", data)
+    check = Checker(f"{where}: row {index}", data)
     unknown = sorted(set(data) - _ROW_KEYS)
     if unknown:
         raise UsageError(
@@ -318,25 +328,28 @@ def _template(where: str, index: int, data: Any) -> Template:
 
 
 @dataclass(frozen=True)
-class _Checker:
+class Checker:
     """Takes typed values out of a parsed table; `where` names the table in messages."""
 
     where: str
     data: Mapping[str, Any]
 
     def take(self, key: str, kind: type, default: Any) -> Any:
+        """Return a value of the given kind."""
         value = self.data.get(key, default)
         if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
             raise UsageError(f"{self.where}: {key} is {value!r}, not a {kind.__name__}")
         return value
 
     def positive(self, key: str, default: int) -> int:
+        """Return a whole number above 0."""
         value: int = self.take(key, int, default)
         if value < 1:
             raise UsageError(f"{self.where}: {key} is {value}; use 1 or more")
         return value
 
     def seconds(self, key: str, default: float) -> float:
+        """Return a number of seconds, 0 or more."""
         value = self.data.get(key, default)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
             raise UsageError(f"{self.where}: {key} is {value!r}; use seconds, 0 or more")

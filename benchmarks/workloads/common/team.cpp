@@ -1,6 +1,8 @@
 // Threads and their common start. See team.h.
 #include "team.h"
 
+#include <stdlib.h>
+
 #include <cstring>
 
 #include "clock.h"
@@ -27,6 +29,27 @@ void* run_worker(void* argument) {
   worker.gate->pass();
   worker.entry(worker.context, worker.index);
   return nullptr;
+}
+
+// A known loss, to test verdicts with: this share of the work's time is then spent doing nothing.
+double handicap() {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody changes the environment
+  const char* text = getenv("BENCH_HANDICAP_PERCENT");
+  if (text == nullptr) return 0;
+  char* end = nullptr;
+  const double percent = strtod(text, &end);
+  if (end == text || *end != '\0' || !(percent >= 0 && percent <= 1000)) {
+    fatal("BENCH_HANDICAP_PERCENT is not a number from 0 to 1000: %s", text);
+  }
+  return percent / 100;
+}
+
+double end_of_work(std::uint64_t start_ns) {
+  const double worked_s = seconds_since(start_ns);
+  const double end_s = worked_s * (1 + handicap());
+  double now_s = worked_s;
+  while (now_s < end_s) now_s = seconds_since(start_ns);
+  return now_s;
 }
 
 }  // namespace
@@ -68,7 +91,7 @@ double run_team(std::uint64_t workers, Spawn spawn, WorkerEntry entry, void* con
     begin_work();
     const std::uint64_t start_ns = now_ns();
     entry(context, 0);
-    return seconds_since(start_ns);
+    return end_of_work(start_ns);
   }
   StartGate gate;
   MappedArray<Worker> team(workers);
@@ -78,7 +101,7 @@ double run_team(std::uint64_t workers, Spawn spawn, WorkerEntry entry, void* con
   }
   const std::uint64_t start_ns = gate.open(workers);
   for (const Worker& worker : team) join_thread(worker.thread);
-  return seconds_since(start_ns);
+  return end_of_work(start_ns);
 }
 
 }  // namespace workload
