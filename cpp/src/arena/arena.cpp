@@ -1,6 +1,7 @@
 // Boot of the arena. One thread, once.
 #include "arena/arena.h"
 
+#include "arena/ledger.h"
 #include "arena/segment.h"
 #include "base/bits.h"
 #include "os/memory.h"
@@ -31,6 +32,11 @@ bool try_boot(std::size_t bytes) {
   if (tables == nullptr) return false;
   void* base = os::reserve(bytes, kSegmentBytes);
   if (base == nullptr) {
+    os::unmap(tables, tables_bytes);
+    return false;
+  }
+  if (kChecked && !ledger.boot(bytes)) {
+    os::unmap(base, bytes);
     os::unmap(tables, tables_bytes);
     return false;
   }

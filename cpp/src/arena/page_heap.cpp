@@ -1,6 +1,7 @@
 // Placement of runs in segments. All state under the page heap's lock.
 #include "arena/page_heap.h"
 
+#include "arena/ledger.h"
 #include "base/bits.h"
 #include "os/memory.h"
 #include "settings/knobs.h"
@@ -9,6 +10,14 @@ namespace hz3 {
 namespace {
 
 unsigned bucket_of(const Segment& segment) { return segment.free_pages / 8u; }
+
+// Makes segments accessible, with their part of the ledger. What was committed of a refused one is
+// committed again the next time.
+bool commit_segments(unsigned first, unsigned count) {
+  if (kChecked && !ledger.commit(first, count)) return false;
+  return os::commit(arena.address_of_page(std::size_t{first} * kPagesPerSegment),
+                    count * kSegmentBytes);
+}
 
 }  // namespace
 
@@ -143,10 +152,9 @@ Segment* PageHeap::open_segment() {
   if (opened_ == arena.segment_count()) return nullptr;
   if (opened_ == accessible_) {
     const unsigned wanted = min_of(kOpenAhead, arena.segment_count() - opened_);
-    void* address = arena.address_of_page(std::size_t{opened_} * kPagesPerSegment);
-    if (os::commit(address, wanted * kSegmentBytes)) {
+    if (commit_segments(opened_, wanted)) {
       accessible_ += wanted;
-    } else if (os::commit(address, kSegmentBytes)) {
+    } else if (commit_segments(opened_, 1)) {
       accessible_ += 1;
     } else {
       return nullptr;

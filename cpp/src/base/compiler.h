@@ -16,6 +16,10 @@
 
 namespace hz3 {
 
+// Which of the two builds this is. The checked build keeps books about every block that the program
+// holds; a branch on this constant costs the other build nothing. Set by the build system.
+inline constexpr bool kChecked = HZ3_CHECKED != 0;
+
 // Tells the core that this is a waiting loop.
 HZ3_ALWAYS_INLINE void cpu_relax() {
 #if defined(__x86_64__)

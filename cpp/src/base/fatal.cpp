@@ -46,17 +46,9 @@ void Line::write_to_stderr() {
   length_ = 0;
 }
 
-void fatal_pointer(const char* what, const void* pointer, const char* why) {
+void fatal(const char* what, const char* why, const char* code) {
   Line line;
-  line.text("hz3: ").text(what).text(": pointer ");
-  line.hex(reinterpret_cast<unsigned long long>(pointer)).text(" (").text(why).text(")");
-  line.write_to_stderr();
-  std::abort();
-}
-
-void fatal(const char* what, const char* why) {
-  Line line;
-  line.text("hz3: ").text(what).text(" (").text(why).text(")");
+  line.text("hz3: ").text(what).text(" (").text(why).text(") [").text(code).text("]");
   line.write_to_stderr();
   std::abort();
 }

@@ -7,11 +7,8 @@
 
 namespace hz3 {
 
-// Prints "hz3: <what>: pointer 0x... (<why>)" and aborts.
-[[noreturn]] HZ3_COLD void fatal_pointer(const char* what, const void* pointer, const char* why);
-
-// Prints "hz3: <what> (<why>)" and aborts.
-[[noreturn]] HZ3_COLD void fatal(const char* what, const char* why);
+// Prints "hz3: <what> (<why>) [<code>]" and aborts. SECURITY.md lists the codes.
+[[noreturn]] HZ3_COLD void fatal(const char* what, const char* why, const char* code);
 
 // Builds one line in a buffer on the stack; what does not fit is cut. Used for every message that
 // the library writes itself.

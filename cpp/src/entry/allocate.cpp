@@ -101,6 +101,8 @@ std::size_t block_bytes_of(Code code) { return kClasses[class_of_code(code)].blo
 
 }  // namespace
 
+namespace raw {
+
 void* allocate_slow(std::size_t size) {
   if (HZ3_LIKELY(size <= kMaxClassBytes)) {
     return allocate_in_class(class_of_size(size == 0 ? 1 : size));
@@ -210,6 +212,8 @@ bool is_live_block(const void* block) {
   const unsigned index = span->index_of(block);
   return index != Span::kNoBlock && !span->is_free(index);
 }
+
+}  // namespace raw
 
 std::size_t trim_everything() {
   if (!ensure_booted()) return 0;

@@ -49,10 +49,12 @@ HZ3_EXPORT HZ3_HOT void* malloc(std::size_t size) noexcept {
 
 HZ3_EXPORT HZ3_HOT void free(void* block) noexcept { hz3::release(block); }
 
-HZ3_EXPORT void free_sized(void* block, std::size_t) noexcept { hz3::release(block); }
+HZ3_EXPORT void free_sized(void* block, std::size_t size) noexcept {
+  hz3::release(block, {.bytes = size});
+}
 
-HZ3_EXPORT void free_aligned_sized(void* block, std::size_t, std::size_t) noexcept {
-  hz3::release(block);
+HZ3_EXPORT void free_aligned_sized(void* block, std::size_t alignment, std::size_t size) noexcept {
+  hz3::release(block, {.bytes = size, .alignment = alignment});
 }
 
 HZ3_EXPORT void* calloc(std::size_t count, std::size_t size) noexcept {

@@ -35,7 +35,7 @@ HZ3_COLD void* after_failure(std::size_t alignment, std::size_t size) {
 
 [[noreturn]] HZ3_COLD void throw_bad_alloc() {
   if (std::__throw_bad_alloc != nullptr) std::__throw_bad_alloc();
-  hz3::fatal("out of memory in operator new", "no C++ library is loaded that could throw");
+  hz3::fatal("out of memory in operator new", "no C++ library is loaded that could throw", "E10");
 }
 
 HZ3_NOINLINE void* new_miss(std::size_t size) {
@@ -80,6 +80,11 @@ void* new_or_null(std::size_t size) noexcept {
   return HZ3_LIKELY(block != nullptr) ? block : after_failure_nothrow(1, size);
 }
 
+constexpr hz3::Claim aligned_claim(std::align_val_t alignment,
+                                   std::size_t size = hz3::Claim::kUnsaid) {
+  return {size, static_cast<std::size_t>(alignment)};
+}
+
 }  // namespace
 
 #define HZ3_OPERATOR __attribute__((visibility("default")))
@@ -115,19 +120,31 @@ HZ3_OPERATOR void operator delete(void* block, const std::nothrow_t&) noexcept {
 HZ3_OPERATOR void operator delete[](void* block, const std::nothrow_t&) noexcept {
   hz3::release(block);
 }
-HZ3_OPERATOR void operator delete(void* block, std::size_t) noexcept { hz3::release(block); }
-HZ3_OPERATOR void operator delete[](void* block, std::size_t) noexcept { hz3::release(block); }
-HZ3_OPERATOR void operator delete(void* block, std::align_val_t) noexcept { hz3::release(block); }
-HZ3_OPERATOR void operator delete[](void* block, std::align_val_t) noexcept { hz3::release(block); }
-HZ3_OPERATOR void operator delete(void* block, std::size_t, std::align_val_t) noexcept {
-  hz3::release(block);
+HZ3_OPERATOR void operator delete(void* block, std::size_t size) noexcept {
+  hz3::release(block, {.bytes = size});
 }
-HZ3_OPERATOR void operator delete[](void* block, std::size_t, std::align_val_t) noexcept {
-  hz3::release(block);
+HZ3_OPERATOR void operator delete[](void* block, std::size_t size) noexcept {
+  hz3::release(block, {.bytes = size});
 }
-HZ3_OPERATOR void operator delete(void* block, std::align_val_t, const std::nothrow_t&) noexcept {
-  hz3::release(block);
+HZ3_OPERATOR void operator delete(void* block, std::align_val_t alignment) noexcept {
+  hz3::release(block, aligned_claim(alignment));
 }
-HZ3_OPERATOR void operator delete[](void* block, std::align_val_t, const std::nothrow_t&) noexcept {
-  hz3::release(block);
+HZ3_OPERATOR void operator delete[](void* block, std::align_val_t alignment) noexcept {
+  hz3::release(block, aligned_claim(alignment));
+}
+HZ3_OPERATOR void operator delete(void* block, std::size_t size,
+                                  std::align_val_t alignment) noexcept {
+  hz3::release(block, aligned_claim(alignment, size));
+}
+HZ3_OPERATOR void operator delete[](void* block, std::size_t size,
+                                    std::align_val_t alignment) noexcept {
+  hz3::release(block, aligned_claim(alignment, size));
+}
+HZ3_OPERATOR void operator delete(void* block, std::align_val_t alignment,
+                                  const std::nothrow_t&) noexcept {
+  hz3::release(block, aligned_claim(alignment));
+}
+HZ3_OPERATOR void operator delete[](void* block, std::align_val_t alignment,
+                                    const std::nothrow_t&) noexcept {
+  hz3::release(block, aligned_claim(alignment));
 }

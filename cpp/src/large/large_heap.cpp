@@ -260,15 +260,20 @@ Range* LargeHeap::used_range(const void* block) {
   const std::size_t chunk = offset >> kChunkShift;
   Range* range = (offset & (kChunkBytes - 1)) == 0 ? starts_[chunk] : nullptr;
   if (range != nullptr && range->state == RangeState::kUsed) return range;
-  InvalidFree kind = range != nullptr ? InvalidFree::kDouble : InvalidFree::kUnallocated;
   std::size_t below = min_of(chunk, frontier_ == 0 ? 0 : frontier_ - 1);
   while (below != 0 && starts_[below] == nullptr) --below;
   const Range* around = starts_[below];
-  if (around != nullptr && around->state == RangeState::kUsed &&
-      chunk < around->first_chunk + around->chunks) {
-    kind = InvalidFree::kInterior;
+  if (range != nullptr) {
+    report_invalid_free(InvalidFree::kDouble, block);
+  } else if (around != nullptr && around->state == RangeState::kUsed &&
+             chunk < around->first_chunk + around->chunks) {
+    const bool aligned = offset % kMinBlockBytes == 0;
+    report_invalid_free(
+        aligned ? InvalidFree::kInterior : InvalidFree::kMisaligned, block,
+        {around->chunks << kChunkShift, offset - (around->first_chunk << kChunkShift), 0});
+  } else {
+    report_invalid_free(InvalidFree::kUnallocated, block);
   }
-  report_invalid_free(kind, block);
   return nullptr;
 }
 
@@ -324,6 +329,7 @@ bool LargeHeap::give_back(const Range* range, bool seams) {
 void LargeHeap::purge_range(Range* range) {
   const std::size_t bytes = range->chunks << kChunkShift;
   const bool seams = has_seams(range);
+  range->state = RangeState::kLeaving;  // a second free in the meantime is found out
   lock_.unlock();
   const bool purged = give_back(range, seams);
   lock_.lock();
@@ -344,7 +350,6 @@ std::size_t LargeHeap::purge_older(std::uint64_t deadline_ns, std::size_t budget
     Range* range = oldest_;
     if (range->freed_ns >= deadline_ns && dirty_bytes_ <= hard) break;
     remove_free(range);
-    range->state = RangeState::kUsed;
     used_bytes_ += range->chunks << kChunkShift;
     purged += range->chunks << kChunkShift;
     const std::size_t left = dirty_bytes_;
@@ -355,17 +360,36 @@ std::size_t LargeHeap::purge_older(std::uint64_t deadline_ns, std::size_t budget
   return purged;
 }
 
-std::size_t LargeHeap::usable_size(const void* block) {
-  const LockGuard guard(lock_);
+// Fills in the extent of a used block; returns where its asked bytes stand, nullptr for no block.
+std::size_t* LargeHeap::find_extent(const void* block, Extent* extent) {
+  *extent = {0, 0};
   if (!in_region(block)) {
     Mapping** found = find_mapping(block);
-    return found == nullptr ? 0 : (*found)->bytes;
+    if (found == nullptr) return nullptr;
+    *extent = {(*found)->bytes, (*found)->asked_bytes};
+    return &(*found)->asked_bytes;
   }
   const std::uintptr_t offset = reinterpret_cast<std::uintptr_t>(block) - base_;
-  const Range* range = starts_[offset >> kChunkShift];
-  const bool is_block =
-      (offset & (kChunkBytes - 1)) == 0 && range != nullptr && range->state == RangeState::kUsed;
-  return is_block ? range->chunks << kChunkShift : 0;
+  Range* range = starts_[offset >> kChunkShift];
+  if ((offset & (kChunkBytes - 1)) != 0 || range == nullptr || range->state != RangeState::kUsed) {
+    return nullptr;
+  }
+  *extent = {range->chunks << kChunkShift, range->asked_bytes};
+  return &range->asked_bytes;
+}
+
+LargeHeap::Extent LargeHeap::extent(const void* block) {
+  const LockGuard guard(lock_);
+  Extent found;
+  find_extent(block, &found);
+  return found;
+}
+
+LargeHeap::Extent LargeHeap::set_asked_bytes(const void* block, std::size_t asked_bytes) {
+  const LockGuard guard(lock_);
+  Extent found;
+  if (std::size_t* asked = find_extent(block, &found)) found.asked_bytes = *asked = asked_bytes;
+  return found;
 }
 
 LargeHeap::Figures LargeHeap::figures() {

@@ -32,8 +32,15 @@ class LargeHeap {
   // True when the block was one of ours. Reports double and interior frees.
   bool release(void* block);
 
-  // Bytes of the block; 0 when it is none of ours.
-  std::size_t usable_size(const void* block);
+  // Bytes of the block and how many of them were asked for; zeros when it is none of ours.
+  struct Extent {
+    std::size_t bytes;
+    std::size_t asked_bytes;
+  };
+  Extent extent(const void* block);
+  // For the checked build: remembers how much of a used block was asked for.
+  Extent set_asked_bytes(const void* block, std::size_t asked_bytes);
+  std::size_t usable_size(const void* block) { return extent(block).bytes; }
 
   // Resizes in place, or by moving page tables. nullptr when only a copy can help: the block is
   // then unchanged.
@@ -64,6 +71,7 @@ class LargeHeap {
     Mapping* next;
     void* address;
     std::size_t bytes;
+    std::size_t asked_bytes;
   };
   static constexpr unsigned kMappingLists = 256;
 
@@ -105,6 +113,7 @@ class LargeHeap {
   static unsigned list_of(const void* address);
   void* map_block(std::size_t size, std::size_t alignment);
   Mapping** find_mapping(const void* block);
+  std::size_t* find_extent(const void* block, Extent* extent);
   void* resize_mapping(void* block, std::size_t new_size);
 
   FutexLock lock_;

@@ -1,7 +1,7 @@
 // Ranges of the large region: runs of 64 KiB chunks that are one block, or free.
 //
-//   region = used ranges + dirty ranges (freed, maybe resident) + clean ranges (read as zero)
-//            + the part that was never used
+//   region = used ranges (leaving ones included) + dirty ranges (freed, maybe resident)
+//            + clean ranges (read as zero) + the part that was never used
 // Every chunk below the frontier belongs to exactly one range; neighbours in address order are
 // linked, so freed ranges of one state grow together. Protected by the lock of LargeHeap.
 #pragma once
@@ -24,7 +24,8 @@ constexpr std::size_t chunks_of(std::size_t size) {
   return chunks < kGridBlockChunks ? chunks : align_up(chunks, kGridChunks);
 }
 
-enum class RangeState : std::uint8_t { kUsed, kDirty, kClean };
+// kLeaving: freed, and its pages are being given back without the lock.
+enum class RangeState : std::uint8_t { kUsed, kLeaving, kDirty, kClean };
 
 struct Range {
   Range* below = nullptr;  // neighbour in address order
@@ -35,6 +36,7 @@ struct Range {
   Range* older = nullptr;
   std::size_t first_chunk = 0;
   std::size_t chunks = 0;
+  std::size_t asked_bytes = 0;  // of a used one; known to the checked build alone
   std::uint64_t freed_ns = 0;
   RangeState state = RangeState::kClean;
 };

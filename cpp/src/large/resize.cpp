@@ -26,7 +26,7 @@ bool LargeHeap::grow_in_place(Range* range, std::size_t chunks) {
     range->chunks = chunks;
     return true;
   }
-  if (above->state == RangeState::kUsed) return false;
+  if (above->state == RangeState::kUsed || above->state == RangeState::kLeaving) return false;
   // A free last neighbour may be grown itself by the frontier.
   if (above->chunks < missing) {
     if (above->above != nullptr || above->state != RangeState::kClean) return false;
@@ -138,7 +138,7 @@ void* LargeHeap::map_block(std::size_t size, std::size_t alignment) {
     return nullptr;
   }
   Mapping*& head = mappings_[list_of(address)];
-  *mapping = {head, address, bytes};
+  *mapping = {head, address, bytes, 0};
   head = mapping;
   used_bytes_ += bytes;
   peak_bytes_ = max_of(peak_bytes_, used_bytes_ + dirty_bytes_);
@@ -156,7 +156,7 @@ void* LargeHeap::resize_mapping(void* block, std::size_t new_size) {
   *found = mapping->next;
   used_bytes_ = used_bytes_ - mapping->bytes + bytes;
   Mapping*& head = mappings_[list_of(moved)];
-  *mapping = {head, moved, bytes};
+  *mapping = {head, moved, bytes, 0};
   head = mapping;
   return moved;
 }

@@ -85,7 +85,8 @@ constexpr hz3_knob_info knob_table[kKnobCount] = {
      "give every large block back to the system when it is freed: least memory, most page faults",
      "A15", nullptr, HZ3_KNOB_BOOL, 0, 0, 1, 0},
     {"large_stitch", "HZ3_LARGE_STITCH", "",
-     "where no freed large block is long enough, move the pages of several under the new one: fewer "
+     "where no freed large block is long enough, move the pages of several under the new one: "
+     "fewer "
      "page faults and less memory, more mappings",
      "A15", nullptr, HZ3_KNOB_BOOL, 0, 0, 1, 1},
     {"huge_pages", "HZ3_HUGE_PAGES", "",

@@ -146,13 +146,13 @@ unsigned Central::put_run(Span* span, void** blocks, unsigned count) {
     if (reinterpret_cast<std::uintptr_t>(block) - span->start >= span_bytes) break;
     const unsigned index = span->index_of(block);
     if (HZ3_UNLIKELY(index == Span::kNoBlock)) {
-      report_invalid_free(InvalidFree::kInterior, block);
+      report_no_block(*span, block);
       continue;
     }
     const std::uint64_t bit = std::uint64_t{1} << (index % 64);
     std::uint64_t& word = span->free_bits[index / 64];
     if (HZ3_UNLIKELY((word & bit) != 0)) {
-      report_invalid_free(InvalidFree::kDouble, block);
+      report_invalid_free(InvalidFree::kDouble, block, {shape.block_bytes, 0, 0});
       continue;
     }
     word |= bit;

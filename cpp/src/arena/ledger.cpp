@@ -1,0 +1,26 @@
+// Address space and memory of the ledger. See ledger.h.
+#include "arena/ledger.h"
+
+#include "os/memory.h"
+
+namespace hz3 {
+namespace {
+
+constexpr std::size_t kBytesPerSegment = (kSegmentBytes >> kMinBlockShift) * sizeof(Slack);
+
+}  // namespace
+
+constinit Ledger ledger;
+
+bool Ledger::boot(std::size_t arena_bytes) {
+  void* range = os::reserve((arena_bytes >> kSegmentShift) * kBytesPerSegment, kChunkBytes);
+  entries_ = static_cast<std::atomic<Slack>*>(range);
+  return range != nullptr;
+}
+
+bool Ledger::commit(unsigned first_segment, unsigned segments) const {
+  char* start = reinterpret_cast<char*>(entries_) + first_segment * kBytesPerSegment;
+  return os::commit(start, segments * kBytesPerSegment);
+}
+
+}  // namespace hz3
