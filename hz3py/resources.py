@@ -3,8 +3,8 @@
 Everything is found through ``importlib.resources``, which also sees both halves of an editable
 install (the source tree and the build's install tree). For work inside a source tree one
 developer variable is honoured: ``HZ3_DEV_BUILD=<CMake build folder>`` makes the native parts
-come from that folder (``libhz3.so``, ``hz3-exec``, ``hz3-probe``, ``workloads/<name>``) and the
-suites from the source tree it was configured for.
+come from that folder (``libhz3.so``, ``libhz3-checked.so``, ``hz3-exec``, ``hz3-probe``,
+``workloads/<name>``) and the suites from the source tree it was configured for.
 """
 
 from __future__ import annotations
@@ -31,6 +31,16 @@ def library_path() -> Path:
         UsageError: ``HZ3_DEV_BUILD`` does not name a folder.
     """
     return _native("libhz3.so", "lib")
+
+
+def checked_library_path() -> Path:
+    """Return the path of ``libhz3-checked.so``, the build that finds bad frees at once.
+
+    Raises:
+        UnfitMachineError: The library was not built or not installed.
+        UsageError: ``HZ3_DEV_BUILD`` does not name a folder.
+    """
+    return _native("libhz3-checked.so", "lib")
 
 
 def launcher_path() -> Path:

@@ -10,7 +10,7 @@ import click
 
 from hz3py.cli.console import out
 from hz3py.errors import UsageError
-from hz3py.system.allocators import find, parse_extra
+from hz3py.system.allocators import BUNDLED, find, parse_extra
 from hz3py.system.launch import preload_variables
 
 DOCKER_FOLDER = "/usr/local/lib"
@@ -73,7 +73,7 @@ def command(*, name: str, kind: str, knobs: tuple[str, ...]) -> None:
     """
     own = parse_extra([name]) if "=" in name else {}
     allocator = find([*own] or [name], own)[0]
-    if knobs and allocator.name != "hz3":
+    if knobs and allocator.name not in BUNDLED:
         raise UsageError("--knob speaks to hz3, and another allocator is chosen")
     if not allocator.installed:
         raise UsageError(f"{allocator.name} is not installed", allocator.install_hint)

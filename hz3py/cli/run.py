@@ -28,8 +28,9 @@ Usage: hz3 run [OPTIONS] [--] PROGRAM [ARGS]...
   is refused before it starts.
 
 Options:
-  --allocator NAME|PATH  hz3 (default), system, tcmalloc, mimalloc, jemalloc,
-                         tbbmalloc, scudo, or the path of a library.
+  --allocator NAME|PATH  hz3 (default), hz3-checked (stops at bad frees), system,
+                         tcmalloc, mimalloc, jemalloc, tbbmalloc, scudo, or the
+                         path of a library.
   --knob NAME=VALUE      Set a knob of hz3 (see `hz3 knobs`); may be repeated.
   --observe FILE         At exit, write where resident memory sits, as JSON.
   --proof                At exit, say on stderr which library provided malloc.
@@ -129,7 +130,7 @@ def parse(arguments: Sequence[str]) -> Request | None:
     if not words:
         raise _usage_error("no program to run", "write `hz3 run -- PROGRAM ARGS`")
     request.program = words
-    if request.allocator != "hz3" and (request.knobs or request.observe):
+    if request.allocator not in ("hz3", "hz3-checked") and (request.knobs or request.observe):
         raise _usage_error(
             "--knob and --observe speak to hz3, and another allocator is chosen",
             "leave out --allocator",

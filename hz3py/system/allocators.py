@@ -11,15 +11,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hz3py.errors import PreloadError, UnfitMachineError, UsageError
-from hz3py.resources import library_path
+from hz3py.resources import checked_library_path, library_path
 from hz3py.system.elf import NotElfError, host_machine, read_elf
 from hz3py.system.launch import preload_variables
 from hz3py.system.peers import PEERS, Peer, install_line, locate
 from hz3py.system.probe import Probe, run_probe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+# Our own: its two builds.
+BUNDLED: dict[str, Callable[[], Path]] = {
+    "hz3": library_path,
+    "hz3-checked": checked_library_path,
+}
 DEFAULT_BENCH_SET = ("hz3", "system", "tcmalloc", "mimalloc", "jemalloc")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 
@@ -48,7 +53,7 @@ class Allocator:
 
 def known_names() -> list[str]:
     """Return the names that need no path, in the order of every listing."""
-    return ["hz3", "system", *(peer.name for peer in PEERS)]
+    return [*BUNDLED, "system", *(peer.name for peer in PEERS)]
 
 
 def discover(extra: Mapping[str, Path] | None = None) -> list[Allocator]:
@@ -58,8 +63,8 @@ def discover(extra: Mapping[str, Path] | None = None) -> list[Allocator]:
         extra: The user's own: name to library. A known name means the user's library instead.
 
     Returns:
-        hz3, system, tcmalloc, mimalloc, jemalloc, tbbmalloc, scudo, then the user's; those that
-        are not there too, with the line that installs them.
+        hz3, hz3-checked, system, tcmalloc, mimalloc, jemalloc, tbbmalloc, scudo, then the
+        user's; those that are not there too, with the line that installs them.
 
     Raises:
         PreloadError: One of the user's libraries cannot be preloaded.
@@ -137,8 +142,8 @@ def _look_up(name: str, own: Mapping[str, Path]) -> Allocator:
         return Allocator(name, own[name], version, True, "", "user")
     if name == "system":
         return Allocator(name, None, _system_version(), True, "", "system")
-    if name == "hz3":
-        return _bundled()
+    if name in BUNDLED:
+        return _bundled(name)
     peer = next((peer for peer in PEERS if peer.name == name), None)
     if peer is None:
         known = [*known_names(), *own]
@@ -151,12 +156,12 @@ def _look_up(name: str, own: Mapping[str, Path]) -> Allocator:
     return _packaged(peer)
 
 
-def _bundled() -> Allocator:
+def _bundled(name: str) -> Allocator:
     try:
-        path = library_path()
+        path = BUNDLED[name]()
     except UnfitMachineError as error:
-        return Allocator("hz3", None, "", False, error.hint, "")
-    return _usable("hz3", path, "bundled")
+        return Allocator(name, None, "", False, error.hint, "")
+    return _usable(name, path, "bundled")
 
 
 def _packaged(peer: Peer) -> Allocator:
@@ -239,6 +244,7 @@ def _system_version() -> str:
 
 
 __all__ = [
+    "BUNDLED",
     "DEFAULT_BENCH_SET",
     "Allocator",
     "check_library",

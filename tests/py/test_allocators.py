@@ -46,7 +46,16 @@ def patched(source: Path, target: Path, offset: int, number: int) -> Path:
 
 def test_listing_names_everything_in_order() -> None:
     names = [allocator.name for allocator in discover()]
-    assert names == ["hz3", "system", "tcmalloc", "mimalloc", "jemalloc", "tbbmalloc", "scudo"]
+    assert names[:3] == ["hz3", "hz3-checked", "system"]
+    assert names[3:] == ["tcmalloc", "mimalloc", "jemalloc", "tbbmalloc", "scudo"]
+
+
+def test_the_checked_build_lies_beside_the_normal_one() -> None:
+    normal, checked = find(["hz3", "hz3-checked"])
+    assert normal.path is not None
+    assert checked.path == normal.path.with_name("libhz3-checked.so")
+    assert (checked.installed, checked.origin) == (True, "bundled")
+    assert checked.version == normal.version
 
 
 def test_every_allocator_is_usable_or_says_how_to_get_it() -> None:
@@ -233,7 +242,8 @@ def test_missing_launcher_does_not_break_the_listing(
     monkeypatch.setenv(resources.DEV_BUILD_VARIABLE, str(tmp_path))
     allocators._probe_once.cache_clear()
     try:
-        assert [allocator.installed for allocator in discover()][:2] == [False, True]
+        there = {allocator.name: allocator.installed for allocator in discover()}
+        assert (there["hz3"], there["hz3-checked"], there["system"]) == (False, False, True)
     finally:
         allocators._probe_once.cache_clear()
 
@@ -286,11 +296,18 @@ def test_developer_folder_with_all_parts(monkeypatch: pytest.MonkeyPatch, tmp_pa
     build = tmp_path / "my build"
     (build / "workloads").mkdir(parents=True)
     (build / "CMakeCache.txt").write_text(f"A:STRING=1\nCMAKE_HOME_DIRECTORY:INTERNAL={source}\n")
-    for name in ("libhz3.so", "hz3-exec", "workloads/larson", "workloads/rptest"):
+    for name in (
+        "libhz3.so",
+        "libhz3-checked.so",
+        "hz3-exec",
+        "workloads/larson",
+        "workloads/rptest",
+    ):
         (build / name).touch(mode=0o755)
     (build / "workloads" / "notes.txt").touch(mode=0o644)
     monkeypatch.setenv(resources.DEV_BUILD_VARIABLE, str(build))
     assert resources.library_path() == build / "libhz3.so"
+    assert resources.checked_library_path() == build / "libhz3-checked.so"
     assert resources.workload_names() == ["larson", "rptest"]
     assert resources.workload_path("rptest") == build / "workloads" / "rptest"
     assert [path.name for path in resources.suite_paths()] == ["quick.toml"]
