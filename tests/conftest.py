@@ -183,6 +183,18 @@ def programs(preload: Preload, request: pytest.FixtureRequest) -> Programs:
 
 
 @pytest.fixture(scope="session")
+def checked_programs(programs: Programs) -> Programs:
+    """Return the same programs under the checked build, which lies beside the library under test.
+
+    Skips when another library stands in for hz3.
+    """
+    library = programs.preload.library
+    if library is None or library.name != "libhz3.so":
+        pytest.skip("a test of the checked build, and HZ3_TEST_LIBRARY chose a library")
+    return Programs(programs.folder, Preload(library.with_name("libhz3-checked.so")))
+
+
+@pytest.fixture(scope="session")
 def units(request: pytest.FixtureRequest) -> Programs:
     """Build the unit tests together with the allocator's sources; they need no preloading."""
     return Programs(build(request.config, "units", "-DHZ3_TEST_UNITS=ON"), Preload(None))

@@ -1,153 +1,81 @@
 // One abuse of the allocator per run. A run that is not stopped ends with status 3.
 //
-//   abuse SHAPE SIZE CALL WHERE
-//     SHAPE: what is wrong with the pointer; `--list` prints all
-//     SIZE:  of the block that the abuse is about
-//     CALL:  free | realloc | delete | aligned_delete: which function is given the pointer
-//     WHERE: here | thread | across | parked: which thread does it. `across`: another thread first,
-//            then this one; `parked`: the same, while the other thread lives on with its cache
+//   abuse SHAPE SIZE CALL WHERE [ORIGIN]
+//     SHAPE:  what is wrong; `--list` prints all
+//     SIZE:   of the block that the abuse is about
+//     CALL:   which function is given the pointer; `--list-calls` prints all
+//     WHERE:  which thread does it, and what brings cached blocks back; `--list-places`
+//     ORIGIN: which function makes the block (malloc); `--list-origins`
 //
-// Prints `pointer 0x...` first: the message of the allocator must name that address. Blocks that
-// are free only in a cache are found out when they return to their span, so the program then
-// empties its caches (hz3_trim, or the exit of the thread) before it calls itself not stopped.
-#include <malloc.h>
+// Prints `pointer 0x...` first, which the message of the allocator must name, and `said N`, the
+// size or alignment that a sized call is given. Blocks that are free only in a cache are found out
+// when they return to their span, so the program then empties its caches.
 #include <pthread.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <cstdlib>
-#include <new>
-#include <string_view>
 
-#include "support/heap.hpp"
-#include "support/process.hpp"
+#include "abuse/calls.hpp"
+#include "abuse/shapes.hpp"
 
 namespace {
 
 namespace heap = hz3test::heap;
+using namespace hz3test::abuse;
 using hz3test::opaque;
 
 constexpr int kNotStopped = 3;
 
-std::size_t size = 0;
-const char* call = nullptr;
-char static_bytes[4096] = {1};
+Case the_case;
 
-struct Shape {
-  const char* name;
-  // Makes the pointer; a block that must stay allocated is simply kept.
-  char* (*make)();
-  // How often the pointer is passed to the call.
-  int times;
-};
+void commit_call(char* pointer) { the_case.call->use(opaque(pointer), the_case); }
 
-char* fresh() {
-  auto* block = static_cast<char*>(heap::malloc(size));
-  CHECK(block != nullptr);
-  block[0] = 1;
-  return block;
-}
-
-char* make_live() { return fresh(); }
-
-char* make_stack() {
-  // The frame is gone when the pointer is used; only its address matters.
-  char local[64];
-  return opaque(&local[opaque(16)]);
-}
-
-char* make_static() { return opaque(&static_bytes[1024]); }
-char* make_code() {
-  return reinterpret_cast<char*>(reinterpret_cast<std::uintptr_t>(&make_static));
-}
-
-char* make_mapped() {
-  void* memory =
-      ::mmap(nullptr, size + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  CHECK(memory != MAP_FAILED);
-  return static_cast<char*>(memory);
-}
-
-char* make_mapped_inside() { return make_mapped() + 64; }
-
-char* make_unmapped() {
-  char* memory = make_mapped();
-  CHECK_EQ(::munmap(memory, size + 4096), 0);
-  return memory;
-}
-
-char* make_break() { return static_cast<char*>(::sbrk(4096)) + 16; }
-
-char* at_address(std::uintptr_t address) { return reinterpret_cast<char*>(address); }
-char* make_small_number() { return at_address(0x10); }
-char* make_non_canonical() { return at_address(std::uintptr_t{1} << 62); }
-char* make_kernel() { return at_address(0xffffffff81000000); }
-char* make_top() { return at_address(UINTPTR_MAX - 15); }
-
-char* make_middle() {
-  const std::size_t usable = heap::usable_size(fresh());
-  return fresh() + usable / 32 * 16;
-}
-char* make_second_granule() { return fresh() + 16; }
-char* make_last_byte() { return fresh() + size - 1; }
-char* make_plus_one() { return fresh() + 1; }
-char* make_plus_eight() { return fresh() + 8; }
-char* make_page_inside() { return fresh() + 4096; }
-char* make_high_bits() {
-  return at_address(reinterpret_cast<std::uintptr_t>(fresh()) | (std::uintptr_t{0xABCD} << 48));
-}
-
-// Address space of the allocator in which no block was ever placed.
-char* make_far_inside_arena() { return fresh() + (std::size_t{1} << 33); }
-
-constexpr Shape kShapes[] = {
-    {"double", make_live, 2},
-    {"triple", make_live, 3},
-    {"stack", make_stack, 1},
-    {"static", make_static, 1},
-    {"code", make_code, 1},
-    {"mapped", make_mapped, 1},
-    {"mapped_inside", make_mapped_inside, 1},
-    {"unmapped", make_unmapped, 1},
-    {"break", make_break, 1},
-    {"small_number", make_small_number, 1},
-    {"non_canonical", make_non_canonical, 1},
-    {"kernel", make_kernel, 1},
-    {"top", make_top, 1},
-    {"middle", make_middle, 1},
-    {"second_granule", make_second_granule, 1},
-    {"last_byte", make_last_byte, 1},
-    {"plus_one", make_plus_one, 1},
-    {"plus_eight", make_plus_eight, 1},
-    {"page_inside", make_page_inside, 1},
-    {"high_bits", make_high_bits, 1},
-    {"far_inside_arena", make_far_inside_arena, 1},
-};
-
-void pass_to_call(char* pointer) {
-  if (std::strcmp(call, "free") == 0) heap::free(pointer);
-  if (std::strcmp(call, "delete") == 0) ::operator delete(opaque(pointer));
-  if (std::strcmp(call, "aligned_delete") == 0) {
-    ::operator delete (opaque(pointer), std::align_val_t{16});
-  }
-  if (std::strcmp(call, "realloc") == 0) {
-    void* moved = heap::realloc(pointer, size * 2 + 64);
-    heap::free(moved);
-  }
-}
-
-char* announce(const Shape& shape) {
-  char* pointer = shape.make();
-  hz3test::say(1, "pointer %#zx\n", reinterpret_cast<std::size_t>(pointer));
+char* announce() {
+  char* pointer = the_case.shape->make(&the_case);
+  const bool lies = the_case.alignment != Case{}.alignment;
+  hz3test::say(1, "pointer %#zx\nsaid %zu\n", reinterpret_cast<std::size_t>(pointer),
+               lies ? the_case.alignment : the_case.said_bytes);
   return pointer;
 }
 
-void* commit_all(void* shape_argument) {
-  const auto* shape = static_cast<const Shape*>(shape_argument);
-  char* pointer = announce(*shape);
-  for (int time = 0; time < shape->times; ++time) pass_to_call(opaque(pointer));
+void* commit_all(void*) {
+  char* pointer = announce();
+  for (int time = 0; time < the_case.shape->times; ++time) commit_call(pointer);
   return nullptr;
+}
+
+void empty_caches() {
+  if (auto* trim = hz3test::find_function<std::size_t()>("hz3_trim"); trim != nullptr) trim();
+}
+
+void on_this_thread() {
+  commit_all(nullptr);
+  empty_caches();
+}
+
+void on_another_thread() {
+  pthread_t thread{};
+  CHECK_EQ(pthread_create(&thread, nullptr, commit_all, nullptr), 0);
+  CHECK_EQ(pthread_join(thread, nullptr), 0);
+}
+
+// Nothing but more frees: the batch with the bad pointer overflows, and allocations on other
+// threads and the thread's end bring it back.
+void* commit_and_go_on(void*) {
+  commit_all(nullptr);
+  constexpr int kBlocks = 400;
+  void* blocks[kBlocks];
+  const std::size_t size = the_case.size < 100'000 ? the_case.size : 100;
+  for (void*& block : blocks) block = heap::malloc(size);
+  for (void* block : blocks) heap::free(block);
+  return nullptr;
+}
+
+void in_a_batch() {
+  pthread_t thread{};
+  CHECK_EQ(pthread_create(&thread, nullptr, commit_and_go_on, nullptr), 0);
+  CHECK_EQ(pthread_join(thread, nullptr), 0);
+  empty_caches();
 }
 
 struct Accomplice {
@@ -159,26 +87,22 @@ struct Accomplice {
 
 void* commit_first(void* argument) {
   auto* accomplice = static_cast<Accomplice*>(argument);
-  pass_to_call(accomplice->pointer);
+  commit_call(accomplice->pointer);
   pthread_barrier_wait(&accomplice->done);
   if (accomplice->stays) pthread_barrier_wait(&accomplice->may_go);
   return nullptr;
 }
 
-void empty_caches() {
-  if (auto* trim = hz3test::find_function<std::size_t()>("hz3_trim"); trim != nullptr) trim();
-}
-
 // The first call by another thread, the others by this one.
-void commit_across(const Shape& shape, bool parked) {
-  Accomplice accomplice{announce(shape), parked, {}, {}};
+void by_two_threads(bool parked) {
+  Accomplice accomplice{announce(), parked, {}, {}};
   pthread_barrier_init(&accomplice.done, nullptr, 2);
   pthread_barrier_init(&accomplice.may_go, nullptr, 2);
   pthread_t thread{};
   CHECK_EQ(pthread_create(&thread, nullptr, commit_first, &accomplice), 0);
   pthread_barrier_wait(&accomplice.done);
   if (!parked) CHECK_EQ(pthread_join(thread, nullptr), 0);
-  for (int time = 1; time < shape.times; ++time) pass_to_call(opaque(accomplice.pointer));
+  for (int time = 1; time < the_case.shape->times; ++time) commit_call(accomplice.pointer);
   empty_caches();
   if (parked) {
     pthread_barrier_wait(&accomplice.may_go);
@@ -186,34 +110,64 @@ void commit_across(const Shape& shape, bool parked) {
   }
 }
 
-const Shape* find_shape(const char* name) {
-  for (const Shape& shape : kShapes) {
-    if (std::strcmp(shape.name, name) == 0) return &shape;
+void* make_only(void* pointer) {
+  *static_cast<char**>(pointer) = announce();
+  return nullptr;
+}
+
+// The block is one of a thread that has ended; this thread gives it back.
+void after_its_thread() {
+  char* pointer = nullptr;
+  pthread_t thread{};
+  CHECK_EQ(pthread_create(&thread, nullptr, make_only, &pointer), 0);
+  CHECK_EQ(pthread_join(thread, nullptr), 0);
+  for (int time = 0; time < the_case.shape->times; ++time) commit_call(pointer);
+  empty_caches();
+}
+
+struct Place {
+  const char* name;
+  void (*run)();
+};
+
+constexpr Place kPlaces[] = {
+    {"here", on_this_thread},
+    {"thread", on_another_thread},
+    {"batch", in_a_batch},
+    {"across", [] { by_two_threads(false); }},
+    {"parked", [] { by_two_threads(true); }},
+    {"orphan", after_its_thread},
+};
+
+template <typename Row, std::size_t kRows>
+int list(const Row (&rows)[kRows]) {
+  for (const Row& row : rows) hz3test::say(1, "%s\n", row.name);
+  return 0;
+}
+
+template <typename Row, std::size_t kRows>
+const Row* find(const Row (&rows)[kRows], const char* name) {
+  for (const Row& row : rows) {
+    if (std::strcmp(row.name, name) == 0) return &row;
   }
-  hz3test::fail(__FILE__, __LINE__, "no such shape: %s", name);
+  hz3test::fail(__FILE__, __LINE__, "no such case: %s", name);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc == 2 && std::strcmp(argv[1], "--list") == 0) {
-    for (const Shape& shape : kShapes) hz3test::say(1, "%s\n", shape.name);
-    return 0;
-  }
-  CHECK(argc == 5);
+  if (argc == 2 && std::strcmp(argv[1], "--list") == 0) return list(kShapes);
+  if (argc == 2 && std::strcmp(argv[1], "--list-calls") == 0) return list(kCalls);
+  if (argc == 2 && std::strcmp(argv[1], "--list-places") == 0) return list(kPlaces);
+  if (argc == 2 && std::strcmp(argv[1], "--list-origins") == 0) return list(kOrigins);
+  CHECK(argc == 5 || argc == 6);
   const rlimit no_core{0, 0};
   CHECK_EQ(::setrlimit(RLIMIT_CORE, &no_core), 0);
-  const Shape* shape = find_shape(argv[1]);
-  size = std::strtoull(argv[2], nullptr, 10);
-  call = argv[3];
-  const std::string_view where = argv[4];
-  if (where == "here") commit_all(const_cast<Shape*>(shape));
-  if (where == "thread") {
-    pthread_t thread{};
-    CHECK_EQ(pthread_create(&thread, nullptr, commit_all, const_cast<Shape*>(shape)), 0);
-    CHECK_EQ(pthread_join(thread, nullptr), 0);
-  }
-  if (where == "across" || where == "parked") commit_across(*shape, where == "parked");
-  empty_caches();
+  the_case.shape = find(kShapes, argv[1]);
+  the_case.size = std::strtoull(argv[2], nullptr, 10);
+  the_case.said_bytes = the_case.size;
+  the_case.call = find(kCalls, argv[3]);
+  the_case.origin = find(kOrigins, argc == 6 ? argv[5] : "malloc");
+  find(kPlaces, argv[4])->run();
   return kNotStopped;
 }

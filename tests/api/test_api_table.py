@@ -58,6 +58,14 @@ def read_rows(text: str) -> list[tuple[str, str]]:
 
 @pytest.mark.usefixtures("hz3_only")
 def test_outcomes_agree_with_libc(programs: Programs) -> None:
+    compare_with_libc(programs)
+
+
+def test_outcomes_of_the_checked_build_agree_with_libc(checked_programs: Programs) -> None:
+    compare_with_libc(checked_programs)
+
+
+def compare_with_libc(programs: Programs) -> None:
     ours = read_rows(programs.run("api_table", timeout_s=200).expect_success().out)
     theirs = read_rows(programs.run_plain("api_table", timeout_s=200).expect_success().out)
     assert len(theirs) >= MIN_ROWS

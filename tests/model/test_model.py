@@ -95,6 +95,15 @@ def test_random_programs(programs: Programs, tmp_path: Path, load: Load) -> None
     run_model(programs, tmp_path, load)
 
 
+@pytest.mark.parametrize("load", QUICK, ids=lambda load: f"{load.profile}-{load.threads}")
+def test_the_checked_build_reports_nothing(checked_programs: Programs, load: Load) -> None:
+    options = ("--profile", load.profile, "--ops", load.operations, "--slots", load.slots)
+    outcome = checked_programs.run(
+        "model_random", *options, "--threads", load.threads, timeout_s=280
+    )
+    assert outcome.expect_success().err == ""
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1300)
 @pytest.mark.parametrize("load", SLOW, ids=lambda load: f"{load.profile}-{load.threads}")

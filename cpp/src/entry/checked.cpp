@@ -45,7 +45,7 @@ Held held_from(std::size_t block_bytes, Slack entry) {
   return {block_bytes - entry, entry, entry < kMostSlack};
 }
 
-std::size_t padded(std::size_t size) { return size < kMaxClassBytes ? size + 1 : size; }
+std::size_t padded(std::size_t size) { return size <= kMaxClassBytes ? size + 1 : size; }
 
 void* hand_out(void* block, std::size_t size) {
   if (HZ3_UNLIKELY(block == nullptr)) return nullptr;

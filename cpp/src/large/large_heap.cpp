@@ -267,10 +267,8 @@ Range* LargeHeap::used_range(const void* block) {
     report_invalid_free(InvalidFree::kDouble, block);
   } else if (around != nullptr && around->state == RangeState::kUsed &&
              chunk < around->first_chunk + around->chunks) {
-    const bool aligned = offset % kMinBlockBytes == 0;
-    report_invalid_free(
-        aligned ? InvalidFree::kInterior : InvalidFree::kMisaligned, block,
-        {around->chunks << kChunkShift, offset - (around->first_chunk << kChunkShift), 0});
+    const std::size_t bytes = kChecked ? around->asked_bytes : around->chunks << kChunkShift;
+    report_inside(block, address_of(around->first_chunk), bytes);
   } else {
     report_invalid_free(InvalidFree::kUnallocated, block);
   }
@@ -289,8 +287,9 @@ bool LargeHeap::release(void* block) {
   if (!in_region(block)) {
     Mapping** found = find_mapping(block);
     if (found == nullptr) {
+      const bool inside = report_inside_mapping(block);
       lock_.unlock();
-      return false;
+      return inside;
     }
     Mapping* mapping = *found;
     *found = mapping->next;

@@ -114,6 +114,7 @@ class LargeHeap {
   void* map_block(std::size_t size, std::size_t alignment);
   Mapping** find_mapping(const void* block);
   std::size_t* find_extent(const void* block, Extent* extent);
+  bool report_inside_mapping(const void* pointer);
   void* resize_mapping(void* block, std::size_t new_size);
 
   FutexLock lock_;

@@ -4,6 +4,7 @@
 #include "large/large_heap.h"
 #include "os/memory.h"
 #include "settings/knobs.h"
+#include "span/invalid_free.h"
 
 namespace hz3 {
 namespace {
@@ -113,6 +114,19 @@ LargeHeap::Mapping** LargeHeap::find_mapping(const void* block) {
     if ((*link)->address == block) return link;
   }
   return nullptr;
+}
+
+// True when the pointer lies inside a mapping, which is then reported.
+bool LargeHeap::report_inside_mapping(const void* pointer) {
+  for (const Mapping* head : mappings_) {
+    for (const Mapping* mapping = head; mapping != nullptr; mapping = mapping->next) {
+      const auto start = reinterpret_cast<std::uintptr_t>(mapping->address);
+      if (reinterpret_cast<std::uintptr_t>(pointer) - start >= mapping->bytes) continue;
+      report_inside(pointer, mapping->address, kChecked ? mapping->asked_bytes : mapping->bytes);
+      return true;
+    }
+  }
+  return false;
 }
 
 void* LargeHeap::map_block(std::size_t size, std::size_t alignment) {

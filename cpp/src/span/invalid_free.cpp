@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 
+#include "arena/ledger.h"
 #include "base/fatal.h"
 #include "settings/counters.h"
 #include "settings/knobs.h"
@@ -87,6 +88,14 @@ void report_invalid_free(InvalidFree kind, const void* pointer, BlockFacts facts
   if (knob(Knob::kOnInvalidFree) == static_cast<std::int64_t>(OnInvalidFree::kAbort)) std::abort();
 }
 
+void report_inside(const void* pointer, const void* start, std::size_t block_bytes) {
+  const std::uintptr_t offset =
+      reinterpret_cast<std::uintptr_t>(pointer) - reinterpret_cast<std::uintptr_t>(start);
+  const bool aligned = offset % kMinBlockBytes == 0;
+  report_invalid_free(aligned ? InvalidFree::kInterior : InvalidFree::kMisaligned, pointer,
+                      {block_bytes, offset, 0});
+}
+
 void report_no_block(const Span& span, const void* pointer) {
   const SizeClass& shape = span.size_class();
   const std::uintptr_t offset = reinterpret_cast<std::uintptr_t>(pointer) - span.start;
@@ -95,9 +104,10 @@ void report_no_block(const Span& span, const void* pointer) {
     report_invalid_free(InvalidFree::kUnallocated, pointer);
     return;
   }
-  const bool aligned = reinterpret_cast<std::uintptr_t>(pointer) % kMinBlockBytes == 0;
-  report_invalid_free(aligned ? InvalidFree::kInterior : InvalidFree::kMisaligned, pointer,
-                      {shape.block_bytes, offset - index * shape.block_bytes, 0});
+  const void* start = reinterpret_cast<const void*>(span.start + index * shape.block_bytes);
+  // The checked build knows how much of the block the program has.
+  const std::size_t slack = kChecked ? ledger.at(start).load(std::memory_order_relaxed) : 0;
+  report_inside(pointer, start, shape.block_bytes - slack);
 }
 
 }  // namespace hz3

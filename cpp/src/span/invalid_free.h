@@ -30,6 +30,9 @@ struct BlockFacts {
 // leave the pointer alone. Any thread, also under a shard's lock.
 HZ3_COLD void report_invalid_free(InvalidFree kind, const void* pointer, BlockFacts facts = {});
 
+// Reports a pointer into the block that starts at `start`.
+void report_inside(const void* pointer, const void* start, std::size_t block_bytes);
+
 struct Span;
 
 // Reports a pointer into the span that is not the start of one of its blocks.
