@@ -205,6 +205,11 @@ Range* LargeHeap::take(std::size_t chunks, std::size_t alignment_chunks, bool pr
   return range;
 }
 
+bool LargeHeap::has_huge_pages(std::size_t chunks) {
+  return chunks >= kHugeBlockChunks &&
+         knob(Knob::kHugePages) == static_cast<std::int64_t>(HugePages::kLarge);
+}
+
 void LargeHeap::offer_huge_pages(std::size_t first_chunk, std::size_t chunks, bool allow) {
   const std::size_t first = align_up(first_chunk, kChunksPerHugePage) / kChunksPerHugePage;
   const std::size_t end = (first_chunk + chunks) / kChunksPerHugePage;
@@ -222,7 +227,7 @@ void* LargeHeap::allocate(std::size_t size, std::size_t alignment, std::size_t* 
   if (size > kMaxRequestBytes - kChunkBytes) return nullptr;
   const std::size_t chunks = chunks_of(size);
   const std::size_t alignment_chunks =
-      max_of<std::size_t>(alignment >> kChunkShift, chunks < kGridBlockChunks ? 1 : kGridChunks);
+      max_of(alignment >> kChunkShift, min_of(grid_of(chunks), kChunksPerHugePage));
   {
     const LockGuard guard(lock_);
     // The region itself starts on a multiple of kSegmentBytes only. Blocks larger than the
@@ -230,8 +235,7 @@ void* LargeHeap::allocate(std::size_t size, std::size_t alignment, std::size_t* 
     if (chunks << kChunkShift <= bytes_ && size <= machine_bytes_ && alignment <= kSegmentBytes) {
       Range* range = take(chunks, alignment_chunks, false);
       if (range != nullptr) {
-        const bool huge = chunks >= kHugeBlockChunks &&
-                          knob(Knob::kHugePages) == static_cast<std::int64_t>(HugePages::kLarge);
+        const bool huge = has_huge_pages(chunks);
         const bool is_dirty = range->state == RangeState::kDirty;
         range->state = RangeState::kUsed;
         if (is_dirty) {
@@ -240,7 +244,7 @@ void* LargeHeap::allocate(std::size_t size, std::size_t alignment, std::size_t* 
           counters_.add(Counter::kLargeCacheHitBytes, size);
         } else {
           // Moving parts of huge pages would split them.
-          *stale_bytes = huge ? 0 : stitch(range);
+          *stale_bytes = huge ? 0 : stitch(range->first_chunk, range->chunks);
         }
         used_bytes_ += range->chunks << kChunkShift;
         peak_bytes_ = max_of(peak_bytes_, used_bytes_ + dirty_bytes_);
@@ -333,7 +337,7 @@ void LargeHeap::purge_range(Range* range) {
   const bool purged = give_back(range, seams);
   lock_.lock();
   if (purged) {
-    if (seams) forget_seams(range);
+    if (seams) forget_seams(range->first_chunk, range->chunks);
     counters_.add(Counter::kPurgeCalls);
     counters_.add(Counter::kPurgeBytes, bytes);
     offer_huge_pages(range->first_chunk, range->chunks, false);

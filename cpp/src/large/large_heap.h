@@ -81,6 +81,9 @@ class LargeHeap {
   void* address_of(std::size_t chunk) const {
     return reinterpret_cast<void*>(base_ + (chunk << kChunkShift));
   }
+  std::size_t chunk_of(const void* block) const {
+    return (reinterpret_cast<std::uintptr_t>(block) - base_) >> kChunkShift;
+  }
   std::size_t region_chunks() const { return bytes_ >> kChunkShift; }
 
   Range* new_descriptor();
@@ -94,21 +97,22 @@ class LargeHeap {
   Range* take(std::size_t chunks, std::size_t alignment_chunks, bool prefer_clean);
   Range* used_range(const void* block);
   void free_range(Range* range, RangeState state);
-  bool grow_in_place(Range* range, std::size_t chunks);
+  bool grow_in_place(Range* range, std::size_t chunks, bool* clean);
   void* move(Range* range, std::size_t chunks);
   bool give_back(const Range* range, bool seams);
   void purge_range(Range* range);
+  static bool has_huge_pages(std::size_t chunks);
   void offer_huge_pages(std::size_t first_chunk, std::size_t chunks, bool allow);
 
   // stitch.cpp
   void add_seam(std::size_t chunk);
-  void forget_seams(const Range* range);
+  void forget_seams(std::size_t chunk, std::size_t chunks);
   bool has_seams(const Range* range) const;
   std::size_t first_seam(std::size_t chunk, std::size_t most) const;
   bool move_piece(std::size_t from, std::size_t to, std::size_t chunks);
   bool move_chunks(std::size_t from, std::size_t to, std::size_t chunks, bool* copied);
   Range* cut_piece(Range* range, std::size_t most);
-  std::size_t stitch(const Range* target);
+  std::size_t stitch(std::size_t chunk, std::size_t chunks);
 
   static unsigned list_of(const void* address);
   void* map_block(std::size_t size, std::size_t alignment);

@@ -14,14 +14,18 @@
 
 namespace hz3 {
 
-// Long blocks lie on a coarser grid, so that what is cut out of them for stitching stays long. The
-// rest of the last cell is address space only, nobody touches it.
-inline constexpr std::size_t kGridChunks = 8;
-inline constexpr std::size_t kGridBlockChunks = 8 * kGridChunks;
+// Blocks of a mebibyte and more lie on a grid of an eighth to a sixteenth of their size, so that
+// what stitching cuts out of them stays long. The rest of the last cell is address space only,
+// nobody touches it.
+inline constexpr std::size_t kGridBlockChunks = 16;
+
+constexpr std::size_t grid_of(std::size_t chunks) {
+  return chunks < kGridBlockChunks ? 1 : std::size_t{1} << (log2_floor(chunks) - 3);
+}
 
 constexpr std::size_t chunks_of(std::size_t size) {
   const std::size_t chunks = align_up(size, kChunkBytes) >> kChunkShift;
-  return chunks < kGridBlockChunks ? chunks : align_up(chunks, kGridChunks);
+  return align_up(chunks, grid_of(chunks));
 }
 
 // kLeaving: freed, and its pages are being given back without the lock.

@@ -14,8 +14,8 @@ constexpr std::size_t kMoveBytes = std::size_t{1} << 20;
 
 }  // namespace
 
-// Takes chunks from the free neighbour above, or from the frontier.
-bool LargeHeap::grow_in_place(Range* range, std::size_t chunks) {
+// Takes chunks from the free neighbour above, or from the frontier. `*clean`: they read as zero.
+bool LargeHeap::grow_in_place(Range* range, std::size_t chunks, bool* clean) {
   const std::size_t missing = chunks - range->chunks;
   Range* above = range->above;
   if (above == nullptr) {
@@ -25,8 +25,10 @@ bool LargeHeap::grow_in_place(Range* range, std::size_t chunks) {
     }
     frontier_ += missing;
     range->chunks = chunks;
+    *clean = true;
     return true;
   }
+  *clean = above->state == RangeState::kClean;
   if (above->state == RangeState::kUsed || above->state == RangeState::kLeaving) return false;
   // A free last neighbour may be grown itself by the frontier.
   if (above->chunks < missing) {
@@ -58,7 +60,7 @@ bool LargeHeap::grow_in_place(Range* range, std::size_t chunks) {
 void* LargeHeap::move(Range* range, std::size_t chunks) {
   const std::size_t old_bytes = range->chunks << kChunkShift;
   if (old_bytes < kMoveBytes) return nullptr;
-  Range* target = take(chunks, 1, true);
+  Range* target = take(chunks, min_of(grid_of(chunks), kSegmentBytes >> kChunkShift), true);
   if (target == nullptr) return nullptr;
   bool copied = false;
   if (!move_chunks(range->first_chunk, target->first_chunk, range->chunks, &copied)) {
@@ -94,11 +96,16 @@ void* LargeHeap::resize(void* block, std::size_t new_size) {
     return block;
   }
   if (chunks == before) return block;
-  void* result = grow_in_place(range, chunks) ? block : nullptr;
+  bool clean = true;
+  void* result = grow_in_place(range, chunks, &clean) ? block : nullptr;
   if (result != nullptr) {
     used_bytes_ += (chunks - before) << kChunkShift;
   } else {
     result = move(range, chunks);
+  }
+  // Freed pages are cheaper for the new part than fresh ones.
+  if (result != nullptr && clean && !has_huge_pages(chunks)) {
+    stitch(chunk_of(result) + before, chunks - before);
   }
   peak_bytes_ = max_of(peak_bytes_, used_bytes_ + dirty_bytes_);
   return result;

@@ -20,11 +20,11 @@ namespace hz3 {
 namespace {
 
 // Shorter pieces are not worth a system call and a seam.
-constexpr std::size_t kPieceChunks = 8;
+constexpr std::size_t kPieceChunks = 4;
 // Each seam may be a mapping; Linux allows a process 65,530 unless told otherwise.
 constexpr std::size_t kMostSeams = 16'384;
 // Freed ranges looked at for one block.
-constexpr unsigned kSources = 64;
+constexpr unsigned kSources = 256;
 // The kernel may have split a mapping where no seam is known; but one too old moves nothing.
 constexpr unsigned kRefusals = 2;
 
@@ -36,12 +36,11 @@ void LargeHeap::add_seam(std::size_t chunk) {
   ++seam_count_;
 }
 
-// Inside the range only: what lies on either side of its ends may still differ.
-void LargeHeap::forget_seams(const Range* range) {
-  for (std::size_t i = 1; i < range->chunks; ++i) {
-    bool& seam = seams_[range->first_chunk + i];
-    if (seam) --seam_count_;
-    seam = false;
+// These chunks are one mapping now. What lies on either side of them may still differ.
+void LargeHeap::forget_seams(std::size_t chunk, std::size_t chunks) {
+  for (std::size_t i = 1; i < chunks; ++i) {
+    if (seams_[chunk + i]) --seam_count_;
+    seams_[chunk + i] = false;
   }
 }
 
@@ -60,6 +59,7 @@ bool LargeHeap::move_piece(std::size_t from, std::size_t to, std::size_t chunks)
   if (!os::move_pages(address_of(from), address_of(to), chunks << kChunkShift)) return false;
   add_seam(from);
   add_seam(from + chunks);
+  forget_seams(to, chunks);
   add_seam(to);
   add_seam(to + chunks);
   return true;
@@ -81,66 +81,67 @@ bool LargeHeap::move_chunks(std::size_t from, std::size_t to, std::size_t chunks
   return true;
 }
 
-// Cuts the first piece worth moving, at most `most` chunks long, out of a dirty range that is in no
-// index; what lies around it goes back. nullptr when there is none: all has gone back.
+// Cuts the first piece worth moving, at most `most` chunks long, out of a dirty range; the piece is
+// in no index then. nullptr when there is none: the range is as it was.
 Range* LargeHeap::cut_piece(Range* range, std::size_t most) {
   std::size_t start = 0;
   std::size_t length = 0;
-  while (start < range->chunks) {
+  for (; start < range->chunks; start += length) {
     length = first_seam(range->first_chunk + start, range->chunks - start);
     if (length >= kPieceChunks) break;
-    start += length;
   }
-  if (start >= range->chunks || (start != 0 && !split(range, start))) {
-    insert_free(range);
-    return nullptr;
-  }
+  if (start >= range->chunks) return nullptr;
+  remove_free(range);
+  Range* piece = range;
   if (start != 0) {
-    Range* piece = range->above;
+    const bool is_cut = split(range, start);
     insert_free(range);
-    range = piece;
+    if (!is_cut) return nullptr;
+    piece = range->above;
   }
   length = min_of(length, most);
-  if (length < range->chunks) {
-    if (!split(range, length)) {
-      insert_free(range);
+  if (length < piece->chunks) {
+    if (!split(piece, length)) {
+      insert_free(piece);
       return nullptr;
     }
-    insert_free(range->above);
+    insert_free(piece->above);
   }
-  return range;
+  return piece;
 }
 
-// Moves pages of dirty ranges, the oldest first, to the front of `target`, which was clean and is
-// marked as used by now. Returns the bytes at its front that now hold something old.
-std::size_t LargeHeap::stitch(const Range* target) {
-  if (knob(Knob::kLargeStitch) == 0 || target->chunks < kPieceChunks) return 0;
+// Moves pages of dirty ranges, the oldest first, to the front of the `chunks` chunks from `chunk`
+// on, which read as zero and belong to a used range. Returns the bytes at the front that now hold
+// something old.
+std::size_t LargeHeap::stitch(std::size_t chunk, std::size_t chunks) {
+  if (knob(Knob::kLargeStitch) == 0) return 0;
   std::size_t filled = 0;
   unsigned refused = 0;
   Range* source = oldest_;
+  Range* next = nullptr;  // when `source` is used up
+  bool is_rest = false;
   for (unsigned looks = 0; source != nullptr && looks < kSources; ++looks) {
-    const std::size_t missing = target->chunks - filled;
+    const std::size_t missing = chunks - filled;
     if (missing < kPieceChunks || seam_count_ > kMostSeams) break;
-    Range* next = source->newer;
-    remove_free(source);
+    // The rest of a range goes on where the range was, although it counts as the newest of its age.
+    if (!is_rest) next = source->newer;
+    is_rest = false;
     Range* piece = cut_piece(source, missing);
     if (piece == nullptr) {
       source = next;
       continue;
     }
-    // The rest of this range, if any, follows in the order of age; it comes next.
     Range* rest = piece->above;
-    const bool has_rest = rest != nullptr && rest->state == RangeState::kDirty;
-    if (!move_piece(piece->first_chunk, target->first_chunk + filled, piece->chunks)) {
+    if (move_piece(piece->first_chunk, chunk + filled, piece->chunks)) {
+      filled += piece->chunks;
+      piece->state = RangeState::kClean;
+      is_rest = rest != nullptr && rest->state == RangeState::kDirty;
+    } else if (++refused == kRefusals) {
       insert_free(merge(piece));
-      if (++refused == kRefusals) break;
-      source = next;
-      continue;
+      break;
     }
-    filled += piece->chunks;
-    piece->state = RangeState::kClean;
     insert_free(merge(piece));
-    source = has_rest ? rest : next;
+    source = is_rest ? rest : next;
   }
   if (filled != 0) {
     counters_.add(Counter::kLargeStitched);
