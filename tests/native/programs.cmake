@@ -72,3 +72,8 @@ hz3_test_module(module MODULE ${HZ3_TESTS_DIR}/preload/module.cpp)
 
 # Abuse: each must be stopped.
 hz3_test_program(abuse ${HZ3_TESTS_DIR}/abuse/abuse.cpp)
+
+# Knobs: what turning one does to the counters.
+hz3_test_module(knob_scenarios SHARED ${HZ3_TESTS_DIR}/native/knobs/scenarios.cpp)
+hz3_test_program(knob_effects ${HZ3_TESTS_DIR}/native/knobs/knob_effects.cpp)
+target_link_libraries(knob_effects PRIVATE knob_scenarios)

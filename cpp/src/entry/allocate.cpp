@@ -37,17 +37,6 @@ void* allocate_direct(unsigned class_index) {
   return blocks[taken - 1];
 }
 
-// Tries again while reclaim finds something; `attempt` returns a block or nullptr.
-template <class F>
-void* after_reclaim(ThreadCache* cache, F&& attempt) {
-  Attempts attempts;
-  for (;;) {
-    const std::size_t pages = reclaim_for(cache);
-    if (void* block = attempt()) return block;
-    if (!attempts.another(pages)) return nullptr;
-  }
-}
-
 void* take_from_class(ThreadCache* cache, unsigned class_index) {
   if (cache == nullptr) return allocate_direct(class_index);
   const Code code = code_of(class_index, cache->user.shard);
@@ -55,11 +44,17 @@ void* take_from_class(ThreadCache* cache, unsigned class_index) {
   return bin.newest != nullptr ? bin.pop() : cache->refill(code);
 }
 
-// There is no run of pages for another span of this class. Partly used spans of larger classes may
-// still have a block: one that is too large is better than none.
+// There is no run of pages for another span of this class. Reclaim may find some, here or in other
+// threads. After that, partly used spans of larger classes may still have a block: one that is too
+// large is better than none.
 HZ3_COLD void* rescue(ThreadCache* cache, unsigned class_index) {
-  void* block =
-      after_reclaim(cache, [cache, class_index] { return take_from_class(cache, class_index); });
+  Attempts attempts;
+  void* block = nullptr;
+  std::size_t pages = 0;
+  do {
+    pages = reclaim_for(cache);
+    block = take_from_class(cache, class_index);
+  } while (block == nullptr && attempts.another(pages));
   // Whoever asked for an alignment relies on that of the class.
   const std::size_t alignment = std::size_t{1} << lowest_bit(kClasses[class_index].block_bytes);
   for (unsigned larger = class_index + 1; block == nullptr && larger < kClassCount; ++larger) {
@@ -93,7 +88,9 @@ void* allocate_large(std::size_t size, std::size_t alignment, std::size_t* stale
   if (block != nullptr) return block;
   // Absurd sizes are refused without disturbing the caches.
   if (size > arena.bytes) return failed();
-  block = after_reclaim(cache, [=] { return large_heap.allocate(size, alignment, stale_bytes); });
+  // No other thread's cache can help here, so there is nothing to wait for.
+  reclaim_for(cache);
+  block = large_heap.allocate(size, alignment, stale_bytes);
   return block != nullptr ? block : failed();
 }
 

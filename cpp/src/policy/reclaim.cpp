@@ -13,9 +13,9 @@ namespace hz3 {
 namespace {
 
 constexpr unsigned kMostAttempts = 256;
-constexpr unsigned kIdleAttempts = 16;
+constexpr unsigned kIdleAttempts = 40;
 constexpr std::uint64_t kShortestWaitNs = 20'000;
-constexpr std::uint64_t kLongestWaitNs = 2'000'000;
+constexpr std::uint64_t kLongestWaitNs = 8'000'000;
 
 // relaxed: how many runs had come back when waiting was last given up; a stale value costs a wait
 constinit std::atomic<std::uint64_t> hopeless_releases{~std::uint64_t{0}};

@@ -18,8 +18,9 @@ namespace hz3 {
 std::size_t reclaim(ThreadCache* cache, const RouteUser& user);
 
 // How often a request without memory is worth another attempt. Other threads have to run until
-// their caches answer the summons: attempts that free nothing wait for that, up to about 20 ms. Once
-// that was in vain nobody waits again before some run of pages has come back.
+// their caches answer the summons: attempts that free nothing wait for that, a quarter of a second
+// in all, because on a busy machine it takes that long. Once that was in vain nobody waits again
+// before some run of pages has come back.
 class Attempts {
  public:
   // False when it is time to give up. `pages`: what the last attempt freed.
