@@ -16,7 +16,11 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from conftest import Preload, Programs
+
+    Counting = Callable[[str, tuple[tuple[str, str], ...]], dict[str, int]]
 
 pytestmark = pytest.mark.usefixtures("hz3_only")
 
@@ -24,6 +28,7 @@ pytestmark = pytest.mark.usefixtures("hz3_only")
 SHORT_DELAY = {"HZ3_PURGE_DELAY_MS": "20"}
 SMALL_ARENA = {"HZ3_ARENA_BYTES": "64M", "HZ3_TRANSFER_BYTES": "64M"}
 STASHES = {"HZ3_REMOTE_ROUTE": "owner_stash"}
+SHORT_DRAINS = STASHES | {"HZ3_DRAIN_LIMIT": "16"}
 
 
 @dataclass(frozen=True)
@@ -43,10 +48,12 @@ class Effect:
 
 
 EFFECTS = [
-    Effect("thread_cache_bytes", "0", "once", "central_return", "more"),
+    Effect("thread_cache_bytes", "0", "bins", "central_return", "more"),
     Effect("bin_bytes", "4K", "bins", "bin_miss", "more"),
     Effect("bin_blocks", "4", "bins", "bin_miss", "more"),
     Effect("remote_route", "owner_stash", "remote", "stash_push", "more"),
+    Effect("drain_limit", "1", "remote", "stash_spill_hit", "more", STASHES),
+    Effect("stash_spill", "off", "remote", "stash_spill_hit", "less", SHORT_DRAINS),
     Effect("stash_max_objs", "0", "remote", "stash_overflow", "more", STASHES),
     Effect("transfer_slots", "0", "remote", "transfer_push", "less"),
     Effect("transfer_bytes", "0", "remote", "transfer_push", "less"),
@@ -64,6 +71,7 @@ EFFECTS = [
     Effect("large_cache_soft", "0", "large", "purge_bytes", "more"),
     Effect("large_cache_hard", "0", "large", "purge_bytes", "more"),
     Effect("large_madvise", "on", "large", "purge_bytes", "more"),
+    Effect("large_stitch", "off", "gaps", "large_stitched", "less"),
     Effect("purge_delay_ms", "3600000", "drain", "purge_bytes", "less"),
     Effect("purge_budget_bytes", "64K", "drain", "purge_bytes", "less"),
     Effect("purge_collapse", "on", "idle", "purge_collapses", "more"),
@@ -95,7 +103,7 @@ def read(out: str) -> dict[str, int]:
 
 
 @pytest.fixture(scope="session")
-def by_default(programs: Programs) -> object:
+def by_default(programs: Programs) -> Counting:
     """Return a function that gives the counters of a scenario with the default of every knob."""
 
     @functools.cache
@@ -119,7 +127,7 @@ def row_name(effect: Effect) -> str:
 
 
 @pytest.mark.parametrize("effect", EFFECTS, ids=row_name)
-def test_effect_of_the_variable(programs: Programs, by_default, effect: Effect) -> None:  # type: ignore[no-untyped-def]
+def test_effect_of_the_variable(programs: Programs, by_default: Counting, effect: Effect) -> None:
     variables = effect.environment | {f"HZ3_{effect.knob.upper()}": effect.value}
     outcome = programs.run("knob_effects", effect.scenario, env=variables).expect_success()
     default = by_default(effect.scenario, tuple(effect.environment.items()))
@@ -127,7 +135,7 @@ def test_effect_of_the_variable(programs: Programs, by_default, effect: Effect) 
 
 
 @pytest.mark.parametrize("effect", EFFECTS, ids=row_name)
-def test_effect_of_the_c_api(programs: Programs, by_default, effect: Effect) -> None:  # type: ignore[no-untyped-def]
+def test_effect_of_the_c_api(programs: Programs, by_default: Counting, effect: Effect) -> None:
     turned = f"{effect.knob}={effect.value}"
     outcome = programs.run("knob_effects", effect.scenario, turned, env=effect.environment)
     default = by_default(effect.scenario, tuple(effect.environment.items()))
@@ -136,7 +144,7 @@ def test_effect_of_the_c_api(programs: Programs, by_default, effect: Effect) -> 
 
 @pytest.mark.parametrize("effect", EFFECTS, ids=row_name)
 def test_effect_of_the_python_module(
-    programs: Programs, preload: Preload, by_default, effect: Effect  # type: ignore[no-untyped-def]
+    programs: Programs, preload: Preload, by_default: Counting, effect: Effect
 ) -> None:
     script = ["-c", IN_PYTHON, programs.path("knob_scenarios.so"), effect.scenario]
     outcome = preload.run(
@@ -144,3 +152,43 @@ def test_effect_of_the_python_module(
     )
     default = by_default(effect.scenario, tuple(effect.environment.items()))
     compare(effect, default, json.loads(outcome.expect_success().out))
+
+
+def test_shards_and_arena_are_what_the_variables_say(preload: Preload) -> None:
+    variables = {"HZ3_SHARDS": "7", "HZ3_ARENA_BYTES": "64M"}
+    script = """
+import hz3py
+blocks = []
+try:
+    while len(blocks) < 10000:
+        blocks.append(hz3py.native.allocate(200000))
+except MemoryError:
+    pass
+held = len(blocks) * 200000
+del blocks
+print(hz3py.stats().shards, held >> 20)
+"""
+    outcome = preload.run(sys.executable, "-c", script, env=variables, cwd="/").expect_success()
+    shards, held_mib = map(int, outcome.out.split())
+    assert shards == 7
+    assert 32 <= held_mib <= 64
+
+
+@pytest.mark.parametrize(("value", "flag"), [("off", "nh"), ("large", "hg")])
+def test_huge_pages_are_asked_for_or_not(preload: Preload, value: str, flag: str) -> None:
+    script = """
+import re
+import hz3py
+block = hz3py.native.allocate(32 << 20)
+middle = block.address + (16 << 20)
+inside = False
+for line in open("/proc/self/smaps"):
+    bounds = re.match("([0-9a-f]+)-([0-9a-f]+) ", line)
+    if bounds:
+        inside = int(bounds[1], 16) <= middle < int(bounds[2], 16)
+    if inside and line.startswith("VmFlags:"):
+        print(line)
+"""
+    variables = {"HZ3_HUGE_PAGES": value}
+    outcome = preload.run(sys.executable, "-c", script, env=variables, cwd="/").expect_success()
+    assert flag in outcome.out.split()

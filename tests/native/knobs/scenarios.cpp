@@ -168,6 +168,17 @@ void large() {
   }
 }
 
+// Long blocks wanted where short ones have left gaps.
+void gaps() {
+  Blocks shorts;
+  shorts.fill(kMiB, 60 * kMiB);
+  shorts.thin(2);
+  Blocks longs;
+  longs.fill(7 * kMiB, 21 * kMiB);
+  longs.thin(0);
+  shorts.thin(0);
+}
+
 // Small blocks in a pattern that empties and fills bins.
 void bins() {
   Blocks blocks;
@@ -183,7 +194,7 @@ struct Scenario {
 };
 constexpr Scenario kScenarios[] = {
     {"runs", runs}, {"drain", drain},   {"idle", idle},   {"swing", swing}, {"pressure", pressure},
-    {"once", once}, {"remote", remote}, {"large", large}, {"bins", bins},
+    {"once", once}, {"remote", remote}, {"large", large}, {"bins", bins},   {"gaps", gaps},
 };
 
 }  // namespace
