@@ -158,10 +158,11 @@ def test_shards_and_arena_are_what_the_variables_say(preload: Preload) -> None:
     variables = {"HZ3_SHARDS": "7", "HZ3_ARENA_BYTES": "64M"}
     script = """
 import hz3py
+from hz3py import native
 blocks = []
 try:
     while len(blocks) < 10000:
-        blocks.append(hz3py.native.allocate(200000))
+        blocks.append(native.allocate(200000))
 except MemoryError:
     pass
 held = len(blocks) * 200000
@@ -178,8 +179,8 @@ print(hz3py.stats().shards, held >> 20)
 def test_huge_pages_are_asked_for_or_not(preload: Preload, value: str, flag: str) -> None:
     script = """
 import re
-import hz3py
-block = hz3py.native.allocate(32 << 20)
+from hz3py import native
+block = native.allocate(32 << 20)
 middle = block.address + (16 << 20)
 inside = False
 for line in open("/proc/self/smaps"):

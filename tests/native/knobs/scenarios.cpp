@@ -88,9 +88,9 @@ void drain() {
 // Far more free memory than is in use, and time in which it may go back.
 void idle() {
   Blocks blocks;
-  blocks.fill(40000, 20 * kMiB);
+  blocks.fill(40000, 48 * kMiB);
   Blocks rest;
-  rest.fill(40000, 4 * kMiB);
+  rest.fill(40000, 2 * kMiB);
   blocks.thin(0);
   let_time_pass(150);
   rest.thin(0);
