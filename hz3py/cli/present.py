@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import textwrap
 from collections.abc import Callable, Sequence
 
 from hz3py.analysis.summary import Arm
@@ -10,9 +12,12 @@ from hz3py.cli.console import EXIT_INTERRUPTED, note, out, out_json
 from hz3py.cli.publish import Published, publish
 from hz3py.cli.session import Session
 from hz3py.cli.show import show
+from hz3py.report.memory_tables import sampler_sentence
 from hz3py.report.table import bench_table, legend, overall_table
 from hz3py.report.text import Table
 from hz3py.store.results import read
+
+TEXT_WIDTH = 100
 
 
 def present(
@@ -52,6 +57,7 @@ def present(
         out_json(published.document)
     else:
         _print(published, table)
+        note(sampler_sentence(results.samples) or "memory was not sampled")
     return EXIT_INTERRUPTED if outcome.interrupted else published.exit_code
 
 
@@ -64,8 +70,14 @@ def _print(published: Published, table: Callable[[Sequence[Arm]], Table]) -> Non
     if len({arm.label for arm in published.arms}) > 1:
         out()
         show(overall_table(published.totals))
+    for part in published.memory:
+        out()
+        out(textwrap.fill(f"{part.heading}: {' '.join(part.text)}", TEXT_WIDTH))
+        if part.table is not None:
+            show(part.table)
     out()
     for text in published.warnings:
         note(f"warning: {text}")
     folder = published.files[0].parent
     out(f"results in {folder}: {', '.join(path.name for path in published.files)}")
+    out(f"for a report: hz3 report {shlex.quote(str(folder))}")

@@ -3,21 +3,48 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from hz3py.analysis.summary import Arm, Overall, arms, disagreements, overall
+from hz3py.analysis.traces import Trace
 from hz3py.errors import StoreError, WorkloadFailedError
-from hz3py.report import plots, style
-from hz3py.report.curves import typical_curves
-from hz3py.report.document import bench_document
+from hz3py.report import memory_tables, plots, style
+from hz3py.report.curves import traces, typical_curves
+from hz3py.report.document import bench_document, memory_document
+from hz3py.report.story import Part, about_memory, memory_parts
 from hz3py.store.export import frame, write_csv, write_series_csv, write_text
 from hz3py.store.records import RunRecord, SampleRecord
 from hz3py.store.results import Results
 
 FORMATS = ("png", "svg")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What the records of a run say.
+
+    Attributes:
+        records: The samples by row, allocator and block, as planned.
+        samples: The same as a frame.
+        traces: Resident memory of all samples by row and allocator.
+        arms: Lines of the result table.
+        totals: One line per allocator over all rows.
+        document: The JSON document.
+        warnings: What makes the figures less certain, one sentence each.
+    """
+
+    records: Sequence[SampleRecord]
+    samples: pd.DataFrame
+    traces: Mapping[tuple[str, str], Sequence[Trace]]
+    arms: Sequence[Arm]
+    totals: Sequence[Overall]
+    document: dict[str, Any]
+    warnings: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -29,6 +56,7 @@ class Published:
         totals: One line per allocator over all rows.
         document: The JSON document.
         warnings: What makes the figures less certain, one sentence each.
+        memory: Tables about memory beyond the result table, with their headings.
         files: Files written, the records first.
         exit_code: 0, or that of a failed workload.
     """
@@ -37,8 +65,39 @@ class Published:
     totals: Sequence[Overall]
     document: dict[str, Any]
     warnings: Sequence[str]
+    memory: Sequence[Part]
     files: Sequence[Path]
     exit_code: int
+
+
+def summarise(results: Results, folder: Path) -> Summary:
+    """Summarise a run; nothing is written.
+
+    Args:
+        results: The records of the run, with at least one sample.
+        folder: Its folder.
+    """
+    records = in_plan_order(results)
+    samples = frame(records)
+    lines = arms(samples)
+    totals = overall(lines)
+    held = traces(records, idle_times(results.run))
+    watched = about_memory(results.run)
+    short = memory_tables.short_series(records) if watched else []
+    doubts = [*results.run.warnings, *_doubts(results, lines), *short]
+    warnings = list(dict.fromkeys(doubts))
+    document = bench_document(
+        suite=results.run.suite,
+        machine=results.run.machine,
+        seconds=sum(end.seconds for end in results.ends),
+        warnings=warnings,
+        arms=lines,
+        totals=totals,
+        directory=str(folder),
+    )
+    if watched:
+        document["memory"] = memory_document(records, held, results.run.fixed_kb)
+    return Summary(records, samples, held, lines, totals, document, warnings)
 
 
 def publish(results: Results, folder: Path, *, series: bool = False) -> Published:
@@ -52,30 +111,26 @@ def publish(results: Results, folder: Path, *, series: bool = False) -> Publishe
     Raises:
         StoreError: A file cannot be written; the records are not touched.
     """
-    records = in_plan_order(results)
-    samples = frame(records)
-    lines = arms(samples)
-    totals = overall(lines)
-    warnings = [*results.run.warnings, *_doubts(results, lines)]
-    document = bench_document(
-        suite=results.run.suite,
-        machine=results.run.machine,
-        seconds=sum(end.seconds for end in results.ends),
-        warnings=warnings,
-        arms=lines,
-        totals=totals,
-        directory=str(folder),
-    )
+    told = summarise(results, folder)
     files = [folder / "records.jsonl", folder / "summary.json", folder / "samples.csv"]
-    write_text(files[1], json.dumps(document, indent=2) + "\n")
-    write_csv(samples, files[2])
+    write_text(files[1], json.dumps(told.document, indent=2) + "\n")
+    write_csv(told.samples, files[2])
     if series:
         files.append(folder / "series.csv")
-        write_series_csv(records, files[-1])
-    files += _draw(results.run, records, lines, folder)
-    failed = any(line.failed for line in lines)
+        write_series_csv(told.records, files[-1])
+    files += _draw(results.run, told.records, told.arms, folder)
+    memory = memory_parts(told.records, told.traces, results.run) if series else []
+    failed = any(line.failed for line in told.arms)
     code = WorkloadFailedError.exit_code if failed else 0
-    return Published(lines, totals, document, warnings, files, code)
+    return Published(
+        arms=told.arms,
+        totals=told.totals,
+        document=told.document,
+        warnings=told.warnings,
+        memory=memory,
+        files=files,
+        exit_code=code,
+    )
 
 
 def in_plan_order(results: Results) -> list[SampleRecord]:
@@ -89,17 +144,24 @@ def in_plan_order(results: Results) -> list[SampleRecord]:
     )
 
 
+def idle_times(run: RunRecord) -> dict[str, float]:
+    """Return the seconds of idle time after the work, by row label."""
+    return {str(row["label"]): float(row["idle_s"]) for row in run.plan["rows"]}
+
+
 def _draw(
     run: RunRecord, records: Sequence[SampleRecord], lines: Sequence[Arm], folder: Path
 ) -> list[Path]:
-    idle = {str(row["label"]): float(row["idle_s"]) for row in run.plan["rows"]}
-    curves = typical_curves(records, idle)
+    curves = typical_curves(records, idle_times(run))
     files: list[Path] = []
     try:
         if any(line.blocks for line in lines):
             files += style.save(plots.speed_figure(lines), folder / "throughput", FORMATS)
         if curves:
             files += style.save(plots.rss_figure(curves), folder / "rss", FORMATS)
+        accounts = memory_tables.observations(records)
+        if any(memory_tables.parts_of(account) for account in accounts.values()):
+            files += style.save(plots.parts_figure(accounts), folder / "parts", FORMATS)
     except OSError as error:
         raise StoreError(
             f"cannot write pictures to {folder}: {error.strerror}",

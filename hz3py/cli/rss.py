@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from hz3py.cli import session as sessions
+from hz3py.cli.knob_values import knob_table
 from hz3py.cli.options import (
     ProgramCommand,
     allocator_options,
@@ -20,19 +24,37 @@ from hz3py.cli.options import (
 from hz3py.cli.planned import show_plan
 from hz3py.cli.present import present
 from hz3py.cli.session import new_seed
-from hz3py.errors import UsageError
+from hz3py.cli.watched import OBSERVE_KNOB
+from hz3py.errors import Hz3Error, UsageError
 from hz3py.measure.plan import Plan
+from hz3py.measure.run import measure
 from hz3py.report.table import rss_table
+from hz3py.resources import probe_path
+from hz3py.system.allocators import Allocator
+from hz3py.system.launch import Launch
 from hz3py.workloads.rows import command_row
 
 DEFAULT_BLOCKS = 3
 DEFAULT_TIMEOUT_S = 3600.0
+EMPTY_PROGRAM_TIMEOUT_S = 20.0
+
+
+def _pattern(_ctx: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    if value is None:
+        return None
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise click.BadParameter(f"{value!r} is no regular expression: {error}") from error
+    return value
 
 
 @click.command(cls=ProgramCommand)
 @allocator_options
 @click.option(
+    "--runs",
     "--blocks",
+    "blocks",
     type=click.IntRange(min=1),
     default=DEFAULT_BLOCKS,
     show_default=True,
@@ -46,6 +68,19 @@ DEFAULT_TIMEOUT_S = 3600.0
     show_default=True,
     help="Milliseconds between readings at first; grows for long programs.",
 )
+@click.option(
+    "--idle",
+    "idle_s",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0.2),
+    help="End a program that stays alive once it has rested so long; the rest counts as idle.",
+)
+@click.option(
+    "--mark",
+    metavar="REGEX",
+    callback=_pattern,
+    help="Lines of output that match begin a phase, named by the first group or the match.",
+)
 @click.option("--timeout", type=click.FloatRange(min=0.1), help="Seconds until a run is hung.")
 @output_options
 @click.option("--dry-run", is_flag=True, help="Show what would run.")
@@ -58,6 +93,8 @@ def command(
     extra: tuple[str, ...],
     blocks: int,
     interval_ms: float,
+    idle_s: float | None,
+    mark: str | None,
     timeout: float | None,
     folder: Path | None,
     resumed: Path | None,
@@ -66,8 +103,15 @@ def command(
 ) -> int:
     """Show resident memory over time under each allocator.
 
-    The program runs as often as --blocks says under each allocator, in shuffled order, with all
-    its child processes counted. Results are a table, rss.png, and series.csv.
+    The program runs as often as --runs says under each allocator, in shuffled order, with all its
+    child processes counted. Results are tables, rss.png, and series.csv; `hz3 report` makes one
+    page of them.
+
+    A program can mark its phases by writing lines to the descriptor whose number is in
+    HZ3_PHASE_FD: `work-begin` and `work-end` bound what mean and p95 cover, any other word begins
+    a phase of that name. --mark makes marks of lines that it prints; programs that keep back
+    what they write to a pipe need `stdbuf -oL` or `python -u`. While the program rests, its exact
+    account (PSS) is taken as well; hz3 adds its own account where it has the knob `observe`.
     """
     if resumed is not None:
         refuse_beside_resume(ctx)
@@ -78,7 +122,7 @@ def command(
             raise UsageError("no program to watch", "write `hz3 rss -- PROGRAM ARGS`")
         allocators = tuple(chosen_allocators(names, extra))
         refuse_unpreloadable(words, allocators)
-        row = command_row(words, timeout or DEFAULT_TIMEOUT_S)
+        row = replace(command_row(words, timeout or DEFAULT_TIMEOUT_S), idle_s=idle_s or 0.0)
         plan = Plan(
             suite=f"rss-{row.label}",
             rows=(row,),
@@ -89,7 +133,13 @@ def command(
         if dry_run:
             show_plan(plan, as_json=as_json)
             return 0
-        session = sessions.start(plan, folder, [])
+        session = sessions.start(
+            plan,
+            folder,
+            [],
+            watch={"idle_s": idle_s or 0.0, "mark": mark, "observe": _can_observe()},
+            fixed_kb=_fixed_kb(allocators),
+        )
     return present(
         session,
         as_json=as_json,
@@ -98,3 +148,22 @@ def command(
         series=True,
         interval_s=interval_ms / 1000,
     )
+
+
+def _can_observe() -> bool:
+    """Tell whether the installed hz3 can account for its memory."""
+    try:
+        return OBSERVE_KNOB in {info.name for info in knob_table()}
+    except Hz3Error:
+        return False
+
+
+def _fixed_kb(allocators: Sequence[Allocator]) -> dict[str, float]:
+    """Measure what a program that does nothing holds under each allocator, in KiB."""
+    found = {}
+    for allocator in allocators:
+        launch = Launch((str(probe_path()),), allocator, timeout_s=EMPTY_PROGRAM_TIMEOUT_S)
+        sample = measure(launch, expect_json=False)
+        if sample.ok and sample.rss is not None:
+            found[allocator.name] = sample.rss.peak_kb
+    return found

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -19,7 +20,7 @@ from typing import Any
 from hz3py.cli.console import note
 from hz3py.cli.live import progress
 from hz3py.errors import UsageError
-from hz3py.measure.bench import Bench, Outcome
+from hz3py.measure.bench import Bench, Measure, Outcome
 from hz3py.measure.plan import Plan
 from hz3py.measure.run import measure
 from hz3py.store.records import EndRecord, RunRecord
@@ -55,6 +56,9 @@ def start(
     folder: Path | None,
     warnings: Sequence[str],
     described: Mapping[str, Any] | None = None,
+    *,
+    watch: Mapping[str, Any] | None = None,
+    fixed_kb: Mapping[str, float] | None = None,
 ) -> Session:
     """Create the folder of a new run and write its first record.
 
@@ -63,6 +67,8 @@ def start(
         folder: Where results go; None makes ./hz3-results/<time>-<suite>.
         warnings: What is doubtful already.
         described: What the record says of the plan, if that is more than the plan itself.
+        watch: How memory is watched, as in `RunRecord`.
+        fixed_kb: Resident KiB of a program that does nothing, by allocator.
 
     Raises:
         StoreError: The folder cannot be written, or holds a run already.
@@ -80,6 +86,8 @@ def start(
         argv=tuple(sys.argv[1:]),
         version=machine.hz3_version() or "unknown",
         warnings=(*warnings, *_doubts()),
+        fixed_kb=dict(fixed_kb or {}),
+        watch=dict(watch or {}),
     )
     return Session(plan, run, Writer.create(folder or _new_folder(plan.suite), run))
 
@@ -123,13 +131,23 @@ def take(session: Session, interval_s: float = DEFAULT_INTERVAL_S) -> Outcome:
             session.plan,
             session.run.run_id,
             append=writer.append,
-            measure=measure,
+            measure=_measure(session.run.watch),
             progress=progress(),
             interval_s=interval_s,
         )
         outcome = bench.run(session.done)
         writer.append(end_record(session.run, outcome, before, []))
     return outcome
+
+
+def _measure(watch: Mapping[str, Any]) -> Measure:
+    mark = watch.get("mark")
+    return partial(
+        measure,
+        idle_s=float(watch.get("idle_s") or 0.0),
+        mark=None if mark is None else re.compile(str(mark)),
+        observe=bool(watch.get("observe")),
+    )
 
 
 def end_record(

@@ -9,11 +9,14 @@ import selectors
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
+import tempfile
+from dataclasses import dataclass, replace
 from importlib.resources import as_file, files
 from io import FileIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hz3py.measure.marks import LineMarks
 from hz3py.measure.sample import Rss, Sample
 from hz3py.measure.series import Recording, parse_recording, summarise
 from hz3py.measure.verdict import Seen, judge_end, parse_result, prove
@@ -21,17 +24,28 @@ from hz3py.system.launch import environment, launcher_argv
 from hz3py.system.oom import oom_kills
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import re
+    from collections.abc import Callable, Iterator
 
     from hz3py.system.launch import Launch
 
 PHASE_VARIABLE = "HZ3_PHASE_FD"
+OBSERVE_VARIABLE = "HZ3_OBSERVE"
+OBSERVE_FILE_VARIABLE = "HZ3_OBSERVE_FILE"
 TAIL_BYTES = 64 * 1024
 _STOP_S = 3.0  # a program that is told to end gets this long
 _SAMPLER_S = 10.0  # the sampler needs milliseconds; this guards against a hang
 
 
-def measure(launch: Launch, *, expect_json: bool, interval_s: float = 0.002) -> Sample:
+def measure(
+    launch: Launch,
+    *,
+    expect_json: bool,
+    interval_s: float = 0.002,
+    idle_s: float = 0.0,
+    mark: re.Pattern[str] | None = None,
+    observe: bool = False,
+) -> Sample:
     """Run `launch` once and return everything it told.
 
     A failure of the program is no exception: `Sample.status` and `Sample.detail` say it. If the
@@ -43,26 +57,56 @@ def measure(launch: Launch, *, expect_json: bool, interval_s: float = 0.002) -> 
             that provides malloc. Other programs prove the preload by their mapped objects.
         interval_s: Seconds between memory samples to begin with (0.0005 to 1); it grows for long
             runs, so that the series stays bounded.
+        idle_s: End a program that stays alive after so many seconds of rest; 0 waits for its end.
+        mark: Lines of output that match it mark a phase, named by the first group or the match.
+        observe: Ask hz3 for its own account of its memory at exit; other allocators have none.
 
     Raises:
         UnfitMachineError: ``hz3-exec`` is not installed.
     """
     kills_before = oom_kills()
     with contextlib.ExitStack() as resources:
+        account = _account_file(resources) if observe and _is_ours(launch) else None
+        if account is not None:
+            asked = {OBSERVE_VARIABLE: "exit", OBSERVE_FILE_VARIABLE: str(account)}
+            launch = replace(launch, env={**launch.env, **asked})
         phase_in, phase_out = _pipe(resources)
         pid_in, pid_out = _pipe(resources)
-        sampler = resources.enter_context(_sampler(pid_in, phase_in, interval_s))
+        sampler = resources.enter_context(_sampler(pid_in, phase_in, interval_s, idle_s))
         _avoid(sampler.pid, launch.affinity)
-        output = _run(launch, pid_out, phase_out)
+        lines = None if mark is None else LineMarks(mark, os.dup(phase_out.fileno()))
+        with contextlib.nullcontext() if lines is None else lines:
+            output = _run(launch, pid_out, phase_out, lines)
         recording = _stop_sampler(sampler)
+        observation = None if account is None else _observation(account)
     seen = Seen(
         report=output.report,
         stdout=output.stdout,
         stderr=output.stderr,
         oom_killed=kills_before is not None and (oom_kills() or 0) > kills_before,
         timeout_s=launch.timeout_s,
+        ended_by_us=recording.stopped is not None,
     )
-    return _sample(launch, seen, recording, expect_json=expect_json)
+    sample = _sample(launch, seen, recording, expect_json=expect_json)
+    return replace(sample, observation=observation)
+
+
+def _is_ours(launch: Launch) -> bool:
+    path = launch.allocator.path
+    return path is not None and path.name.startswith("libhz3")
+
+
+def _account_file(resources: contextlib.ExitStack) -> Path:
+    return Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="hz3-")), "account")
+
+
+def _observation(file: Path) -> dict[str, Any] | None:
+    """Read the allocator's account; none if the program did not end by exit()."""
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return document if isinstance(document, dict) else None
 
 
 @dataclass(frozen=True)
@@ -102,7 +146,9 @@ def _rss(recording: Recording, seen: Seen) -> Rss | None:
     return summarise(recording, float(seen.report["vm_hwm_kb"]))
 
 
-def _run(launch: Launch, pid_out: FileIO, phase_out: FileIO) -> _Output:
+def _run(
+    launch: Launch, pid_out: FileIO, phase_out: FileIO, lines: LineMarks | None = None
+) -> _Output:
     """Start the launcher, take in all output, and wait for its end.
 
     The launcher alone holds the report pipe, so the end of that pipe is the end of the run, even
@@ -126,7 +172,10 @@ def _run(launch: Launch, pid_out: FileIO, phase_out: FileIO) -> _Output:
         try:
             for end in inherited:
                 end.close()
-            tails = _collect(report_in.fileno(), process.stdout.fileno(), process.stderr.fileno())
+            streams = (process.stdout.fileno(), process.stderr.fileno())
+            tails = _collect(
+                report_in.fileno(), *streams, seen=None if lines is None else lines.feed
+            )
         except BaseException:
             _end(process)
             raise
@@ -137,9 +186,22 @@ def _run(launch: Launch, pid_out: FileIO, phase_out: FileIO) -> _Output:
         return _Output({}, stdout, stderr)
 
 
-def _collect(until: int, *others: int) -> list[bytes]:
-    """Read all descriptors until `until` ends; return the tail of each, at most TAIL_BYTES."""
+def _collect(
+    until: int, *others: int, seen: Callable[[int, bytes], None] | None = None
+) -> list[bytes]:
+    """Read all descriptors until `until` ends; return the tail of each, at most TAIL_BYTES.
+
+    `seen` is told of everything that comes from the others, with the descriptor.
+    """
     tails = {descriptor: b"" for descriptor in (until, *others)}
+
+    def take(descriptor: int) -> bool:
+        data = os.read(descriptor, TAIL_BYTES)
+        tails[descriptor] = (tails[descriptor] + data)[-TAIL_BYTES:]
+        if seen is not None and descriptor != until:
+            seen(descriptor, data)
+        return bool(data)
+
     with selectors.DefaultSelector() as selector:
         for descriptor in tails:
             os.set_blocking(descriptor, False)
@@ -147,16 +209,14 @@ def _collect(until: int, *others: int) -> list[bytes]:
         running = True
         while running:
             for key, _ in selector.select():
-                data = os.read(key.fd, TAIL_BYTES)
-                tails[key.fd] = (tails[key.fd] + data)[-TAIL_BYTES:]
-                if not data:
+                if not take(key.fd):
                     selector.unregister(key.fd)
                     running = running and key.fd != until
         # Whatever the program wrote before its end is in the pipes by now.
         for descriptor in others:
             with contextlib.suppress(BlockingIOError):
-                while data := os.read(descriptor, TAIL_BYTES):
-                    tails[descriptor] = (tails[descriptor] + data)[-TAIL_BYTES:]
+                while take(descriptor):
+                    pass
     return list(tails.values())
 
 
@@ -182,11 +242,12 @@ def _children(pid: int) -> list[int]:
 
 @contextlib.contextmanager
 def _sampler(
-    pid_in: FileIO, phase_in: FileIO, interval_s: float
+    pid_in: FileIO, phase_in: FileIO, interval_s: float, idle_s: float
 ) -> Iterator[subprocess.Popen[str]]:
     """Start the sampler and wait until it is ready to watch."""
     inherited = [pid_in.fileno(), phase_in.fileno()]
-    numbers = [str(number) for number in (*inherited, round(interval_s * 1e6))]
+    times = [round(seconds * 1e6) for seconds in (interval_s, idle_s)]
+    numbers = [str(number) for number in (*inherited, *times)]
     with (
         as_file(files("hz3py.measure").joinpath("sampler.py")) as script,
         subprocess.Popen(

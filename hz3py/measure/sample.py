@@ -27,6 +27,10 @@ class Rss:
         series: Pairs (seconds since the program started, KiB), thinned to a bounded length.
         sampler_cpu_s: CPU seconds the sampler itself used.
         samples: How often memory was read, before thinning.
+        anon_kb: Anonymous KiB (no page of a file) at each point of the series; empty if unknown.
+        marks: Pairs (name, seconds) by which the program marked its phases, in order.
+        quiet: Exact accounts at moments of rest: at_s, and pss, anon, huge, lazy_free, swap in KiB.
+        interval_s: Distance of the readings at the end; 0 if unknown.
     """
 
     mean_kb: float
@@ -36,6 +40,10 @@ class Rss:
     series: list[tuple[float, float]]
     sampler_cpu_s: float
     samples: int
+    anon_kb: list[float] = field(default_factory=list)
+    marks: list[tuple[str, float]] = field(default_factory=list)
+    quiet: list[dict[str, float]] = field(default_factory=list)
+    interval_s: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data for ``json.dumps``."""
@@ -57,6 +65,10 @@ class Rss:
                 series=[(float(at), float(kb)) for at, kb in data["series"]],
                 sampler_cpu_s=float(data["sampler_cpu_s"]),
                 samples=int(data["samples"]),
+                anon_kb=[float(kb) for kb in data.get("anon_kb", ())],
+                marks=[(str(name), float(at)) for name, at in data.get("marks", ())],
+                quiet=[dict(account) for account in data.get("quiet", ())],
+                interval_s=float(data.get("interval_s", 0.0)),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a resident-memory record: {error!r}") from error
@@ -76,6 +88,7 @@ class Sample:
         malloc_object: The object that provided malloc, as far as known.
         stdout_tail: The end of what it printed.
         stderr_tail: The end of what it complained about.
+        observation: The allocator's own account of its memory at exit; ``None`` without one.
     """
 
     status: Status
@@ -87,6 +100,7 @@ class Sample:
     malloc_object: str = ""
     stdout_tail: str = ""
     stderr_tail: str = ""
+    observation: dict[str, Any] | None = None
 
     @property
     def ok(self) -> bool:
@@ -118,6 +132,7 @@ class Sample:
                 malloc_object=str(data["malloc_object"]),
                 stdout_tail=str(data["stdout_tail"]),
                 stderr_tail=str(data["stderr_tail"]),
+                observation=data.get("observation"),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a sample record: {error!r}") from error

@@ -27,15 +27,25 @@ class Recording:
 
     Attributes:
         series: Pairs (seconds since the program ran, KiB), in order.
+        anon_kb: Anonymous KiB of each pair; empty if it was not recorded.
         marks: Phase mark to seconds; of a repeated mark the first.
+        phases: All marks in order, repeated ones too.
+        quiet: Exact accounts of moments at which the program rested: seconds, names to KiB.
+        stopped: When a rest began and when we ended the program for it; None if it ended itself.
         cpu_s: CPU seconds of the sampler.
         samples: Number of samples before thinning.
+        interval_s: Distance of the readings at the end.
     """
 
     series: list[tuple[float, float]] = field(default_factory=list)
     marks: Mapping[str, float] = field(default_factory=dict)
     cpu_s: float = 0.0
     samples: int = 0
+    anon_kb: list[float] = field(default_factory=list)
+    phases: list[tuple[str, float]] = field(default_factory=list)
+    quiet: list[tuple[float, dict[str, float]]] = field(default_factory=list)
+    stopped: tuple[float, float] | None = None
+    interval_s: float = 0.0
 
 
 def parse_recording(text: str) -> Recording:
@@ -45,20 +55,53 @@ def parse_recording(text: str) -> Recording:
         ValueError: A known line has the wrong form.
     """
     series: list[tuple[float, float]] = []
-    marks: dict[str, float] = {}
-    cpu_s = 0.0
-    samples = 0
+    anon_kb: list[float] = []
+    phases: list[tuple[str, float]] = []
+    quiet: list[tuple[float, dict[str, float]]] = []
+    stopped: tuple[float, float] | None = None
+    figures = {"cpu": 0.0, "samples": 0.0, "interval": 0.0}
     for line in text.splitlines():
         match line.split():
-            case ["row", at_s, kb]:
+            case ["row", at_s, kb, *anon]:
                 series.append((float(at_s), float(kb)))
+                anon_kb += [float(word) for word in anon[:1]]
             case ["mark", name, at_s]:
-                marks.setdefault(name, float(at_s))
-            case ["cpu", seconds]:
-                cpu_s = float(seconds)
-            case ["samples", count]:
-                samples = int(count)
-    return Recording(series, marks, cpu_s, samples)
+                phases.append((name, float(at_s)))
+            case ["quiet", at_s, *words]:
+                pairs = (word.split("=", 1) for word in words)
+                quiet.append((float(at_s), {name: float(kb) for name, kb in pairs}))
+            case ["stopped", begin_s, end_s]:
+                stopped = (float(begin_s), float(end_s))
+            case [("cpu" | "samples" | "interval") as name, value]:
+                figures[name] = float(value)
+    phases = _with_rest(phases, stopped)
+    marks: dict[str, float] = {}
+    for name, at in phases:
+        marks.setdefault(name, at)
+    return Recording(
+        series=series,
+        marks=marks,
+        cpu_s=figures["cpu"],
+        samples=int(figures["samples"]),
+        anon_kb=anon_kb if len(anon_kb) == len(series) else [],
+        phases=phases,
+        quiet=quiet,
+        stopped=stopped,
+        interval_s=figures["interval"],
+    )
+
+
+def _with_rest(
+    phases: list[tuple[str, float]], stopped: tuple[float, float] | None
+) -> list[tuple[str, float]]:
+    """Mark the rest before we ended the program, where the program did not mark it itself."""
+    if stopped is None:
+        return phases
+    names = {name for name, _ in phases}
+    ours = [(WORK_END, stopped[0]), (IDLE_END, stopped[1])]
+    return sorted(
+        [*phases, *(mark for mark in ours if mark[0] not in names)], key=lambda mark: mark[1]
+    )
 
 
 def summarise(recording: Recording, peak_kb: float) -> Rss:
@@ -85,6 +128,10 @@ def summarise(recording: Recording, peak_kb: float) -> Rss:
         series=series,
         sampler_cpu_s=recording.cpu_s,
         samples=recording.samples,
+        anon_kb=recording.anon_kb,
+        marks=recording.phases,
+        quiet=[{"at_s": at_s, **account} for at_s, account in recording.quiet],
+        interval_s=recording.interval_s,
     )
 
 

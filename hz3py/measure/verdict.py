@@ -35,6 +35,7 @@ class Seen:
         stderr: The end of what it complained about.
         oom_killed: Whether the kernel killed something for lack of memory meanwhile.
         timeout_s: The limit it ran under.
+        ended_by_us: Whether it was asked to end after the rest that was waited for.
     """
 
     report: Mapping[str, Any]
@@ -42,6 +43,7 @@ class Seen:
     stderr: str
     oom_killed: bool
     timeout_s: float | None
+    ended_by_us: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ def judge_end(seen: Seen) -> tuple[Status, str]:
         return "failed", str(report["error"])
     if report["timed_out"]:
         return "timeout", f"did not end within its limit of {seen.timeout_s:g} s"
+    if seen.ended_by_us and report["signal"] in (None, signal.SIGTERM, signal.SIGKILL):
+        return "ok", ""
     if report["signal"] is not None:
         return _judge_signal(int(report["signal"]), seen)
     return _judge_exit(int(report["exit_code"]), seen)

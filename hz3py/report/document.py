@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from hz3py.analysis.intervals import Interval
 from hz3py.analysis.summary import Arm, Overall
+from hz3py.analysis.traces import cost_share, phases, split
+from hz3py.report.memory_tables import Arms, last_rest, observations
+from hz3py.store.records import SampleRecord
 
 SCHEMA = 1
 
@@ -45,6 +49,44 @@ def bench_document(
         "rows": [_row(arm) for arm in arms],
         "allocators": [_total(line) for line in totals],
         "directory": directory,
+    }
+
+
+def memory_document(
+    records: Sequence[SampleRecord], arms: Arms, fixed_kb: Mapping[str, float]
+) -> dict[str, Any]:
+    """Return what `hz3 rss --json` adds as `memory`, sizes in KiB.
+
+    Args:
+        records: The samples.
+        arms: Their traces by row label and allocator.
+        fixed_kb: Resident KiB of a program that does nothing, by allocator.
+    """
+    seen = [record for record in records if (record.sample.get("rss") or {}).get("samples")]
+    cpu_s = [float(record.sample["rss"]["sampler_cpu_s"]) for record in seen]
+    wall_s = [float((record.sample.get("exec") or {}).get("wall_s") or 0.0) for record in seen]
+    readings = sum(int(record.sample["rss"]["samples"]) for record in seen)
+    return {
+        "arms": [
+            {
+                "label": label,
+                "allocator": name,
+                "phases": [asdict(phase) for phase in phases(traces)],
+                **{key: _known(value) for key, value in asdict(split(traces)).items()},
+                "fixed_kb": fixed_kb.get(name),
+                "at_rest": last_rest(records, label, name),
+            }
+            for (label, name), traces in arms.items()
+        ],
+        "sampler": {
+            "cpu_share": _known(cost_share(cpu_s, wall_s)),
+            "readings": readings,
+            "us_per_reading": round(1e6 * sum(cpu_s) / readings, 1) if readings else None,
+        },
+        "observations": [
+            {"label": label, "allocator": name, **account}
+            for (label, name), account in observations(records).items()
+        ],
     }
 
 

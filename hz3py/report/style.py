@@ -23,7 +23,7 @@ _COLOURS = {
     "tbbmalloc": "#CC79A7",
     "scudo": "#56B4E9",
 }
-_FURTHER = ("#332288", "#882255", "#117733", "#999933", "#AA4499", "#44AA99")
+_FURTHER = ("#332288", "#44AA99", "#882255", "#999933", "#AA4499", "#117733")
 
 INK = "#222222"
 FAINT = "#DDDDDD"
@@ -39,6 +39,14 @@ def colours(allocators: Iterable[str]) -> dict[str, str]:
         if name not in chosen:
             chosen[name] = _COLOURS.get(name) or next(free)
     return chosen
+
+
+def on_dark(colour: str) -> str:
+    """Return a colour, given as #RRGGBB, made light enough to be read on a dark ground."""
+    parts = [int(colour[place : place + 2], 16) for place in (1, 3, 5)]
+    luminance = (0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]) / 255
+    white = max(0.12, 0.62 - luminance)
+    return "#" + "".join(f"{round(part + (255 - part) * white):02X}" for part in parts)
 
 
 def new_figure(width_inches: float, height_inches: float) -> Figure:

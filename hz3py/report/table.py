@@ -42,30 +42,29 @@ def legend(blocks: int) -> str:
     )
 
 
-def overall_table(lines: Sequence[Overall]) -> Table:
-    """Return one line per allocator over all rows."""
-    columns = (
-        Column("allocator", number=False),
-        Column("speed vs best"),
-        Column("fastest in"),
-        Column("mean RSS vs leanest"),
-        Column("peak RSS vs leanest"),
-        Column("failed rows"),
-    )
-    body = tuple(
-        Line(
-            (
-                line.allocator,
-                numbers.ratio(line.throughput),
-                f"{line.wins} of {line.rows}",
-                numbers.ratio(line.rss_mean),
-                numbers.ratio(line.rss_peak),
-                str(line.missing) if line.missing else "",
-            )
-        )
-        for line in lines
-    )
-    return Table(columns, (Section("", body),))
+def overall_table(lines: Sequence[Overall], *, with_speed: bool = True) -> Table:
+    """Return one line per allocator over all rows; failed rows are a column if there are any.
+
+    Args:
+        lines: One per allocator.
+        with_speed: Whether speeds mean anything.
+    """
+    titles: list[str] = ["speed vs best", "fastest in"] if with_speed else []
+    titles += ["mean RSS vs leanest", "peak RSS vs leanest"]
+    has_failures = any(line.missing for line in lines)
+    if has_failures:
+        titles.append("failed rows")
+    body = []
+    for line in lines:
+        cells = [line.allocator]
+        if with_speed:
+            cells += [numbers.ratio(line.throughput), f"{line.wins} of {line.rows}"]
+        cells += [numbers.ratio(line.rss_mean), numbers.ratio(line.rss_peak)]
+        if has_failures:
+            cells.append(str(line.missing) if line.missing else "")
+        body.append(Line(tuple(cells)))
+    columns = (Column("allocator", number=False), *(Column(title) for title in titles))
+    return Table(columns, (Section("", tuple(body)),))
 
 
 def heading(arm: Arm) -> str:

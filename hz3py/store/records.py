@@ -32,6 +32,8 @@ class RunRecord:
         argv: The command line that started it.
         version: Version of hz3.
         warnings: What made the machine or the run doubtful at its start.
+        fixed_kb: Resident KiB of a program that does nothing, by allocator; empty if not measured.
+        watch: How memory is watched beyond the readings: `idle_s`, `mark` (a pattern), `observe`.
     """
 
     kind: ClassVar[str] = "run"
@@ -44,6 +46,8 @@ class RunRecord:
     argv: tuple[str, ...]
     version: str
     warnings: tuple[str, ...] = ()
+    fixed_kb: Mapping[str, float] = field(default_factory=dict)
+    watch: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -100,11 +100,32 @@ def test_program_that_was_over_at_once_sat_at_its_peak(series: list[tuple[float,
 
 def test_recording_is_read_back() -> None:
     text = (
-        "mark work-begin 0.5\nrow 0.1 100\nrow 0.7 200\nmark work-begin 0.9\ncpu 0.25\nsamples 9\n"
+        "mark work-begin 0.5\nrow 0.1 100 60\nrow 0.7 200 90\nmark work-begin 0.9\ncpu 0.25\n"
+        "quiet 0.6 pss=70 anon=60\nsamples 9\ninterval 0.004\nlater 1 2 3\n"
     )
     assert parse_recording(text) == Recording(
-        [(0.1, 100.0), (0.7, 200.0)], {"work-begin": 0.5}, 0.25, 9
+        series=[(0.1, 100.0), (0.7, 200.0)],
+        marks={"work-begin": 0.5},
+        cpu_s=0.25,
+        samples=9,
+        anon_kb=[60.0, 90.0],
+        phases=[("work-begin", 0.5), ("work-begin", 0.9)],
+        quiet=[(0.6, {"pss": 70.0, "anon": 60.0})],
+        interval_s=0.004,
     )
+
+
+def test_rows_of_an_older_sampler_are_read() -> None:
+    assert parse_recording("row 0.1 100\n") == Recording([(0.1, 100.0)])
+
+
+def test_a_rest_that_ended_the_program_is_its_idle_time() -> None:
+    rows = "".join(f"row {at / 10} {100 + at} 50\n" for at in range(11))
+    recording = parse_recording(rows + "mark load 0.2\nstopped 0.55 0.95\n")
+    assert recording.phases == [("load", 0.2), ("work-end", 0.55), ("idle-end", 0.95)]
+    assert summarise(recording, 0).idle_kb == 107.5
+    own = parse_recording(rows + "mark work-end 0.35\nstopped 0.35 0.95\n")
+    assert own.marks == {"work-end": 0.35, "idle-end": 0.95}
 
 
 def test_damaged_recording_is_refused() -> None:
@@ -116,10 +137,10 @@ def test_damaged_recording_is_refused() -> None:
 def test_series_stays_bounded_and_covers_everything(count: int) -> None:
     series = Series(1.0)
     for index in range(count):
-        series.add(float(index), index)
+        series.add(float(index), index, index // 2)
     assert series.samples == count
     assert len(series.rows) < MAX_ROWS
-    assert series.rows[0] == (0.0, 0)
+    assert series.rows[0] == (0.0, 0, 0)
     gap = max((b[0] - a[0] for a, b in zip(series.rows, series.rows[1:], strict=False)), default=0)
     assert gap <= series.interval_s
     assert count - 1 - series.rows[-1][0] < series.interval_s
@@ -134,7 +155,7 @@ def test_costly_sampling_slows_down(monkeypatch: pytest.MonkeyPatch) -> None:
         for _ in range(COST_CHECK_SAMPLES):
             clock["monotonic"] += 1.0
             clock["process_time"] += share
-            series.add(clock["monotonic"], 1)
+            series.add(clock["monotonic"], 1, 1)
             cost.limit(series)
         assert series.interval_s == pytest.approx(interval_s)
 
@@ -186,13 +207,14 @@ def test_tree_counts_a_zombie_as_gone() -> None:
     process.wait()
 
 
-def sample_process(code: str) -> Recording:
+def sample_process(code: str, idle_s: float = 0.0) -> Recording:
     """Run the sampler by hand over a Python program, as the measuring process does."""
     pid_in, pid_out = os.pipe()
     phase_in, phase_out = os.pipe()
     with as_file(files("hz3py.measure").joinpath("sampler.py")) as script:
         sampler = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(script), str(pid_in), str(phase_in), "2000"],
+            [sys.executable, "-I", "-S", str(script), str(pid_in), str(phase_in), "2000",
+             str(round(idle_s * 1e6))],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=(pid_in, phase_in), text=True,
         )  # fmt: skip
         assert sampler.stdout is not None
@@ -237,6 +259,32 @@ def test_phases_of_a_staircase() -> None:
     assert 0.8 < seconds[-1] < 5
 
 
+def test_a_resting_program_is_accounted_for_exactly() -> None:
+    recording = sample_process("import time; x = bytearray(b'x') * (32 << 20); time.sleep(1)")
+    assert recording.quiet
+    _, account = recording.quiet[-1]
+    assert 32 << 10 < account["anon"] <= account["pss"] < 64 << 10
+    assert len(recording.anon_kb) == len(recording.series)
+    assert 32 << 10 < recording.anon_kb[-2] < recording.series[-2][1]
+
+
+def test_a_busy_program_is_left_alone() -> None:
+    code = "import time\nend = time.monotonic() + 1\nwhile time.monotonic() < end: pass"
+    assert sample_process(code).quiet == []
+
+
+@pytest.mark.parametrize("stubborn", [False, True])
+def test_a_program_that_stays_alive_is_ended_after_its_rest(stubborn: bool) -> None:
+    ignore = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" if stubborn else ""
+    before = time.monotonic()
+    recording = sample_process(f"{ignore}import time; time.sleep(60)", idle_s=0.5)
+    assert time.monotonic() - before < 30
+    assert recording.stopped is not None
+    begin_s, end_s = recording.stopped
+    assert 0.5 <= end_s - begin_s < 5
+    assert list(recording.marks) == ["work-end", "idle-end"]
+
+
 def test_sampler_is_cheap() -> None:
     """The interval grows until sampling takes no notable part of a CPU."""
     recording = sample_process("import time; time.sleep(2)")
@@ -273,7 +321,8 @@ TEXT = st.text(max_size=20)
 def test_sample_survives_its_json(
     status: Status, detail: str, result: dict[str, float] | None, interposed: bool, tail: str
 ) -> None:
-    rss = Rss(1.0, 2.0, 3.0, None, [(0.0, 1.0)], 0.1, 1)
+    quiet = [{"at_s": 0.5, "pss": 1.0}]
+    rss = Rss(1.0, 2.0, 3.0, None, [(0.0, 1.0)], 0.1, 1, [0.5], [("load", 0.1)], quiet, 0.002)
     sample = Sample(status, detail, {"pid": 1}, result, rss, interposed, "/lib/x", tail, tail)
     data = sample.to_json()
     assert Sample.from_json({**data, "added_later": 1}) == sample
