@@ -17,6 +17,7 @@ COMMANDS = {
     "rss": "Show the resident memory of a program over time under each allocator.",
     "ab": "Decide between settings or allocators: GO, NO-GO, EQUIVALENT or UNDECIDED.",
     "report": "Make a report of a run: one HTML file, Markdown or text.",
+    "compare": "Show how two runs, or two allocators of a run, differ.",
     "run": "Run a program under an allocator.",
     "knobs": "List the knobs of hz3.",
     "allocators": "List the allocators on this machine.",
