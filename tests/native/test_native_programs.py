@@ -41,7 +41,7 @@ OWN_CASES = (
 
 @pytest.mark.parametrize(
     ("cycles", "width"),
-    [(20_000, 1), (20_000, 8), pytest.param(100_000, 4, marks=slow)],
+    [(20_000, 1), (100_000, 16), pytest.param(100_000, 4, marks=slow)],
 )
 def test_threads_come_and_go_without_a_trace(programs: Programs, cycles: int, width: int) -> None:
     programs.run(
@@ -49,9 +49,12 @@ def test_threads_come_and_go_without_a_trace(programs: Programs, cycles: int, wi
     ).expect_success()
 
 
-@pytest.mark.parametrize("threads", [200, pytest.param(1000, marks=slow)])
-def test_many_threads_live_at_once(programs: Programs, threads: int) -> None:
-    programs.run("thread_many", "--threads", threads, timeout_s=120).expect_success()
+# Threads share shards, so neither number limits the other.
+@pytest.mark.parametrize("shards", [1, 64])
+@pytest.mark.parametrize("threads", [1000, pytest.param(8000, marks=slow)])
+def test_many_threads_live_at_once(programs: Programs, threads: int, shards: int) -> None:
+    variables = {"HZ3_SHARDS": str(shards)}
+    programs.run("thread_many", "--threads", threads, env=variables, timeout_s=120).expect_success()
 
 
 @pytest.mark.parametrize("consumers", [1, 4])
