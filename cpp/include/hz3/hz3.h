@@ -76,10 +76,12 @@ typedef struct hz3_knob_info {
 
 enum {
   HZ3_OK = 0,
-  HZ3_UNKNOWN_NAME = 1, /* no such knob */
-  HZ3_OUT_OF_RANGE = 2, /* the value is outside [min_value, max_value] or not a choice */
-  HZ3_NOT_A_VALUE = 3,  /* the text cannot be read as a value of this type */
-  HZ3_ONLY_AT_START = 4 /* this knob can only be set through its variable */
+  HZ3_UNKNOWN_NAME = 1,  /* no such knob */
+  HZ3_OUT_OF_RANGE = 2,  /* the value is outside [min_value, max_value] or not a choice */
+  HZ3_NOT_A_VALUE = 3,   /* the text cannot be read as a value of this type */
+  HZ3_ONLY_AT_START = 4, /* this knob can only be set through its variable */
+  HZ3_NO_MEMORY = 5,     /* the system refused memory */
+  HZ3_NOT_WRITTEN = 6    /* a file descriptor did not take everything */
 };
 
 HZ3_API size_t hz3_knob_count(void);
@@ -137,6 +139,81 @@ typedef struct hz3_class_stats {
 
 HZ3_API size_t hz3_class_count(void);
 HZ3_API int hz3_class_stats_read(size_t index, hz3_class_stats* stats);
+
+/* ---- Observation: where resident memory sits -------------------------------
+ * Looks up which pages are in memory and who holds every block. It stops the
+ * slow paths of other threads while it looks (milliseconds per gigabyte), and
+ * needs no memory of the heap: safe in a signal handler, in an exit handler and
+ * in the child of fork. Threads go on meanwhile, so what sits in their caches is
+ * approximate to a few blocks each; all that a lock protects is exact as long as
+ * `locks_missed` is 0. */
+typedef struct hz3_observation {
+  size_t struct_bytes; /* set by the caller */
+
+  /* Parts, in resident bytes. They add up to resident_bytes. */
+  uint64_t live_bytes;         /* blocks up to 256 KiB in the hands of the application */
+  uint64_t thread_cache_bytes; /* free blocks in the bins of threads */
+  uint64_t stash_bytes;        /* free blocks in the stashes of shards */
+  uint64_t spill_bytes;        /* free blocks left over from drained stashes */
+  uint64_t transfer_bytes;     /* free blocks in the transfer cache */
+  uint64_t central_bytes;      /* free blocks in spans that are partly used */
+  uint64_t tail_waste_bytes;   /* ends of spans, too short for a block */
+  uint64_t free_pages_bytes;   /* free pages of segments, not yet given back */
+  uint64_t large_live_bytes;   /* large blocks in the hands of the application */
+  uint64_t large_cache_bytes;  /* freed large blocks, not yet given back */
+  uint64_t metadata_bytes;     /* tables, descriptors, magazines, thread caches */
+  uint64_t non_heap_bytes;     /* the rest of the process; 0 where /proc is missing */
+
+  uint64_t heap_resident_bytes; /* the parts without non_heap_bytes */
+  uint64_t resident_bytes;      /* all parts */
+  /* The same two as the kernel counts them (/proc/self/smaps); 0 where that is missing. A page
+   * that was only ever read is none of the kernel's, but one of ours. */
+  uint64_t kernel_heap_resident_bytes;
+  uint64_t kernel_resident_bytes;
+
+  /* The same pages in another cut: spans by how full they are. */
+  uint64_t partial_spans;
+  uint64_t empty_spans;
+  uint64_t full_spans;
+  uint64_t partial_span_bytes; /* resident */
+  uint64_t empty_span_bytes;
+  uint64_t full_span_bytes;
+
+  uint64_t segments;   /* in use */
+  uint64_t used_pages; /* of segments, 8 KiB each */
+  uint64_t free_pages;
+  uint64_t dirty_pages; /* free pages that may be resident */
+  uint64_t threads;     /* thread caches in use */
+  uint64_t locks_missed;
+} hz3_observation;
+
+typedef struct hz3_class_observation {
+  size_t struct_bytes; /* of the first element of an array: set by the caller */
+  uint64_t block_bytes;
+  uint64_t span_bytes;
+  uint64_t partial_spans;
+  uint64_t empty_spans;
+  uint64_t full_spans;
+  uint64_t live_blocks;
+  uint64_t parked_blocks; /* in thread caches, stash, spill and transfer */
+  uint64_t free_blocks;   /* in spans */
+  /* Resident bytes, as above. */
+  uint64_t live_bytes;
+  uint64_t thread_cache_bytes;
+  uint64_t stash_bytes;
+  uint64_t spill_bytes;
+  uint64_t transfer_bytes;
+  uint64_t central_bytes;
+  uint64_t tail_waste_bytes;
+} hz3_class_observation;
+
+/* Observes, fills `whole` and, unless `classes` is NULL, min(class_count, hz3_class_count())
+ * elements of it. HZ3_NOT_A_VALUE for a bad size, HZ3_NO_MEMORY if the system has none. */
+HZ3_API int hz3_observe(hz3_observation* whole, hz3_class_observation* classes, size_t class_count);
+
+/* Observes and writes all of it to a file descriptor as one line of JSON. HZ3_NO_MEMORY as above,
+ * HZ3_NOT_WRITTEN if the descriptor took only a part or nothing. */
+HZ3_API int hz3_observe_write(int descriptor);
 
 #ifdef __cplusplus
 }

@@ -45,6 +45,7 @@ struct Arena {
   void* address_of_page(std::size_t page) const {
     return reinterpret_cast<void*>(base + (page << kPageShift));
   }
+  const Tag* tags() const { return &tag_at(reinterpret_cast<const void*>(base)); }
   unsigned segment_count() const { return static_cast<unsigned>(bytes >> kSegmentShift); }
 };
 

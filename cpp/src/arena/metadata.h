@@ -14,6 +14,11 @@ namespace hz3 {
 void* metadata_allocate(std::size_t bytes);
 
 std::size_t metadata_bytes();
+std::size_t metadata_bytes_locked();  // for whoever holds the lock
+
+// Calls `visit` with each mapping that metadata lives in. Needs the lock.
+using VisitMapping = void (*)(void* context, const void* address, std::size_t bytes);
+void visit_metadata(VisitMapping visit, void* context);
 
 FutexLock& metadata_lock();  // for fork
 

@@ -234,7 +234,7 @@ void PageHeap::release(std::size_t first_page, unsigned pages) {
 
 PageHeap::Figures PageHeap::figures() {
   const LockGuard guard(lock_);
-  return {used_pages_, dirty_pages_, peak_pages_, opened_, releases_};
+  return figures_locked();
 }
 
 }  // namespace hz3

@@ -63,6 +63,9 @@ class PageHeap {
     std::uint64_t releases;  // runs that came back since the start
   };
   Figures figures();
+  Figures figures_locked() const {
+    return {used_pages_, dirty_pages_, peak_pages_, opened_, releases_};
+  }
 
   // True once when the used pages have fallen below a quarter of their recent peak: the moment to
   // give everything aged back without regard to the budget.

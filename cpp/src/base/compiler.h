@@ -10,6 +10,9 @@
 #define HZ3_HOT __attribute__((hot, aligned(64)))
 #define HZ3_COLD __attribute__((noinline, cold))
 
+// For code that looks at the plain variables of other threads and can live with what it finds.
+#define HZ3_RACY __attribute__((no_sanitize("thread")))
+
 // Static TLS without a call: the library is preloaded or takes at most 16 bytes
 // from the surplus that the loader keeps for libraries opened later.
 #define HZ3_TLS __attribute__((tls_model("initial-exec"))) thread_local

@@ -78,6 +78,10 @@ void release_thread_cache(ThreadCache* cache) {
 
 CacheFigures thread_cache_figures() {
   const LockGuard guard(lock);
+  return thread_cache_figures_locked();
+}
+
+CacheFigures thread_cache_figures_locked() {
   CacheFigures figures = {used_count, 0};
   for (const ThreadCache* cache = used; cache != nullptr; cache = cache->next) {
     figures.cached_bytes += cache->cached_bytes.load(std::memory_order_relaxed);
@@ -85,11 +89,25 @@ CacheFigures thread_cache_figures() {
   return figures;
 }
 
-void add_thread_counters(std::uint64_t* totals, std::size_t count) {
-  const LockGuard guard(lock);
+void add_thread_counters_locked(std::uint64_t* totals, std::size_t count) {
   for (const ThreadCache* list : {used, unused}) {
     for (const ThreadCache* cache = list; cache != nullptr; cache = cache->next) {
       cache->counters.add_to(totals, count);
+    }
+  }
+}
+
+HZ3_RACY void visit_cached_blocks(VisitBlock visit, void* context) {
+  for (const ThreadCache* list : {used, unused}) {
+    for (const ThreadCache* cache = list; cache != nullptr; cache = cache->next) {
+      for (unsigned code = 1; code < kCodeCount; ++code) {
+        if (cache->states[code].room == 0) continue;
+        // An array that was outgrown meanwhile stays readable: it is metadata.
+        void* const* floor = cache->bins[code].floor;
+        const std::ptrdiff_t count = cache->bins[code].top - floor;
+        if (count < 0 || count > std::ptrdiff_t{kFullSlots}) continue;
+        for (std::ptrdiff_t i = 0; i < count; ++i) visit(context, floor[i]);
+      }
     }
   }
 }

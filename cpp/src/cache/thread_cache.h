@@ -163,7 +163,14 @@ struct CacheFigures {
   std::uint64_t cached_bytes;
 };
 CacheFigures thread_cache_figures();
-void add_thread_counters(std::uint64_t* totals, std::size_t count);
+
+// For whoever holds the lock, or has to do without it.
+CacheFigures thread_cache_figures_locked();
+void add_thread_counters_locked(std::uint64_t* totals, std::size_t count);
+
+// Calls `visit` with every block in a bin of any thread. Their threads go on meanwhile: a block may
+// be missed, met twice, or have left its bin.
+void visit_cached_blocks(VisitBlock visit, void* context);
 
 FutexLock& thread_cache_lock();  // for fork
 // In the child, with the lock held: caches of threads that do not exist there any more go back to

@@ -1,14 +1,18 @@
-// The end of the process: what atexit_purge and atexit_report ask for.
+// The end of the process: what observe, atexit_purge and atexit_report ask for, in this order, and
+// nothing left behind in /dev/shm.
 //
 // Runs among the last destructors, on the thread that called exit(); other threads may still run.
 // A process that ends by _exit, by a signal or by exec says nothing. When exit() was called in a
-// signal handler that interrupted the allocator, its locks cannot be had: nothing happens then.
+// signal handler that interrupted the allocator, its locks cannot be had: then it only
+// observes, which needs none.
 #include <unistd.h>
 
 #include "base/fatal.h"
 #include "entry/allocate.h"
 #include "entry/thread_state.h"
 #include "observe/gauges.h"
+#include "observe/live_page.h"
+#include "observe/requests.h"
 #include "os/standard_error.h"
 #include "settings/counters.h"
 #include "settings/knobs.h"
@@ -26,7 +30,6 @@ void report(std::size_t purged_bytes) {
   std::uint64_t counters[kCounterCount] = {};
   read_stats(&stats);
   read_counters(counters, kCounterCount);
-  add_direct_counters(counters, kCounterCount);
   const auto count = [&counters](Counter which) {
     return counters[static_cast<std::size_t>(which)];
   };
@@ -44,6 +47,10 @@ void report(std::size_t purged_bytes) {
 }
 
 __attribute__((destructor(101))) void at_exit() {
+  if (is_booted()) {
+    observe_at_exit();
+    end_live_page();
+  }
   const bool purges = knob(Knob::kAtexitPurge) != 0;
   const bool reports = knob(Knob::kAtexitReport) != 0;
   if ((!purges && !reports) || caller_holds_a_lock() || !ensure_booted()) return;

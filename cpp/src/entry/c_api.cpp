@@ -6,16 +6,22 @@
 #include "entry/thread_state.h"
 #include "hz3/hz3.h"
 #include "observe/gauges.h"
+#include "observe/observe.h"
 #include "settings/counters.h"
 #include "settings/knobs.h"
 
 namespace {
 
+template <class T>
+bool is_struct_size(const T& value) {
+  return value.struct_bytes >= sizeof(std::size_t) && value.struct_bytes <= 64 * sizeof(T);
+}
+
 // Copies as much as the caller's structure has room for and keeps its size field.
 template <class T>
 int copy_out(const T& from, T* to) {
   const std::size_t bytes = to->struct_bytes;
-  if (bytes < sizeof(std::size_t) || bytes > 64 * sizeof(T)) return HZ3_NOT_A_VALUE;
+  if (!is_struct_size(*to)) return HZ3_NOT_A_VALUE;
   const std::size_t copied = hz3::min_of(bytes, sizeof(T));
   __builtin_memcpy(to, &from, copied);
   to->struct_bytes = bytes;
@@ -92,7 +98,6 @@ const hz3_counter_info* hz3_counter_at(size_t index) { return hz3::counter_info(
 size_t hz3_counters_read(uint64_t* values, size_t count) {
   const size_t filled = hz3::min_of(count, hz3::kCounterCount);
   hz3::read_counters(values, filled);
-  hz3::add_direct_counters(values, filled);
   return filled;
 }
 
@@ -111,6 +116,19 @@ int hz3_class_stats_read(size_t index, hz3_class_stats* stats) {
     return HZ3_NOT_A_VALUE;
   }
   return copy_out(present, stats);
+}
+
+int hz3_observe(hz3_observation* whole, hz3_class_observation* classes, size_t class_count) {
+  if (whole == nullptr || !hz3::ensure_booted()) return HZ3_NOT_A_VALUE;
+  if (classes != nullptr && class_count != 0 && !is_struct_size(*classes)) return HZ3_NOT_A_VALUE;
+  if (!is_struct_size(*whole)) return HZ3_NOT_A_VALUE;
+  hz3_observation present;
+  const int result = hz3::observe(&present, classes, class_count);
+  return result == HZ3_OK ? copy_out(present, whole) : result;
+}
+
+int hz3_observe_write(int descriptor) {
+  return hz3::ensure_booted() ? hz3::observe_to(descriptor) : HZ3_NO_MEMORY;
 }
 
 }  // extern "C"

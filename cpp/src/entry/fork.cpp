@@ -9,6 +9,8 @@
 #include "cache/thread_cache.h"
 #include "entry/thread_state.h"
 #include "large/large_heap.h"
+#include "observe/live_page.h"
+#include "observe/requests.h"
 #include "remote/magazine.h"
 #include "span/shard.h"
 
@@ -19,6 +21,7 @@ namespace {
 template <class F>
 void for_each_lock(F&& apply) {
   apply(boot_lock());
+  apply(live_page_lock());
   apply(thread_cache_lock());
   apply(direct_lock());
   for (unsigned i = 0; i < shard_count; ++i) apply(shards[i].lock);
@@ -40,6 +43,8 @@ void after_fork_in_parent() {
 
 void after_fork_in_child() {
   adopt_caches_in_child();
+  leave_live_page_in_child();
+  settle_requests_in_child();
   after_fork_in_parent();
 }
 

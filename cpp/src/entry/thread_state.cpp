@@ -8,6 +8,8 @@
 #include "arena/arena.h"
 #include "base/futex_lock.h"
 #include "large/large_heap.h"
+#include "observe/live_page.h"
+#include "observe/requests.h"
 #include "os/standard_error.h"
 #include "settings/knobs.h"
 #include "span/shard.h"
@@ -24,7 +26,6 @@ constinit std::atomic<bool> booted{false};
 constinit pthread_key_t end_of_thread = 0;
 
 constinit FutexLock direct;
-constinit CounterBlock direct_counters;
 constinit RouteUser direct_user = {0, &direct_counters};
 
 // Runs among the destructors of thread-specific data. Blocks freed after it take the direct path:
@@ -45,6 +46,8 @@ bool boot() {
   boot_shards(static_cast<unsigned>(knob(Knob::kShards)));
   large_heap.boot(4 * arena.bytes);
   if (pthread_key_create(&end_of_thread, end_thread) != 0) return false;
+  start_observing();
+  start_live_page();
   // release: who sees the flag sees the tables [boot]
   booted.store(true, std::memory_order_release);
   return true;
@@ -76,9 +79,7 @@ ThreadCache* thread_cache() {
 DirectUser::DirectUser() : user_(direct_user) { direct.lock(); }
 DirectUser::~DirectUser() { direct.unlock(); }
 
-void add_direct_counters(std::uint64_t* totals, std::size_t count) {
-  direct_counters.add_to(totals, count);
-}
+bool is_booted() { return booted.load(std::memory_order_acquire); }  // [boot]
 
 FutexLock& boot_lock() { return booting; }
 FutexLock& direct_lock() { return direct; }

@@ -11,6 +11,9 @@ namespace hz3 {
 // Reserves the arena and reads the knobs, once. False when there is no address space.
 bool ensure_booted();
 
+// Without doing it.
+bool is_booted();
+
 // The calling thread's cache, created on demand; nullptr for the direct path.
 ThreadCache* thread_cache();
 
@@ -26,8 +29,6 @@ class DirectUser {
  private:
   const RouteUser& user_;
 };
-
-void add_direct_counters(std::uint64_t* totals, std::size_t count);
 
 FutexLock& boot_lock();  // both for fork
 FutexLock& direct_lock();

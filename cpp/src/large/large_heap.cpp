@@ -397,7 +397,7 @@ LargeHeap::Extent LargeHeap::set_asked_bytes(const void* block, std::size_t aske
 
 LargeHeap::Figures LargeHeap::figures() {
   const LockGuard guard(lock_);
-  return {used_bytes_, dirty_bytes_, peak_bytes_};
+  return figures_locked();
 }
 
 }  // namespace hz3

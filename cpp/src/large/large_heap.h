@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "arena/metadata.h"
 #include "base/futex_lock.h"
 #include "geometry/constants.h"
 #include "large/range.h"
@@ -57,7 +58,23 @@ class LargeHeap {
     std::size_t peak_bytes;
   };
   Figures figures();
+  Figures figures_locked() const { return {used_bytes_, dirty_bytes_, peak_bytes_}; }
+  const void* table() const { return starts_; }
   std::size_t table_bytes() const { return table_bytes_; }
+
+  // Calls `visit` with every range of the region and every block that has a mapping of its own.
+  // Needs the lock, without which some may be missed or met twice.
+  using VisitRange = void (*)(void* context, RangeState state, const void* address,
+                              std::size_t bytes);
+  void visit_ranges(VisitRange visit, void* context) const;
+  void visit_mappings(VisitMapping visit, void* context) const;
+  // The parts of the tables that may have been touched.
+  void visit_tables(VisitMapping visit, void* context) const;
+  // The whole region; `*bytes` is 0 when there is none.
+  const void* region(std::size_t* bytes) const {
+    *bytes = bytes_;
+    return reinterpret_cast<const void*>(base_);
+  }
 
   void add_counters(std::uint64_t* totals, std::size_t count) const {
     counters_.add_to(totals, count);

@@ -45,6 +45,10 @@ bool move_pages(void* from, void* to, std::size_t bytes);
 // Resizes a mapping made by map(), moving it when it must. nullptr when refused: unchanged.
 void* remap(void* address, std::size_t old_bytes, std::size_t new_bytes);
 
+// Which pages of the range are in memory: one byte for each page of the kernel, its lowest bit set
+// when the page is. False when the range is not mapped everywhere.
+bool look_up_residency(const void* address, std::size_t bytes, unsigned char* pages);
+
 // Allows or forbids huge pages for the range; a hint, so failure does not matter.
 void allow_huge_pages(void* address, std::size_t bytes, bool allow);
 

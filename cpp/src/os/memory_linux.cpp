@@ -11,9 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <cerrno>
-
 #include "base/bits.h"
+#include "os/keep_errno.h"
 
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
@@ -21,18 +20,6 @@
 
 namespace hz3::os {
 namespace {
-
-// The allocation functions promise their own errno; a system call's must not leak out.
-class KeepErrno {
- public:
-  KeepErrno() : saved_(errno) {}
-  ~KeepErrno() { errno = saved_; }
-  KeepErrno(const KeepErrno&) = delete;
-  KeepErrno& operator=(const KeepErrno&) = delete;
-
- private:
-  int saved_;
-};
 
 constexpr int kPrivate = MAP_PRIVATE | MAP_ANONYMOUS;
 
@@ -98,6 +85,11 @@ void* remap(void* address, std::size_t old_bytes, std::size_t new_bytes) {
   const KeepErrno keep;
   void* moved = mremap(address, old_bytes, new_bytes, MREMAP_MAYMOVE);
   return moved == MAP_FAILED ? nullptr : moved;
+}
+
+bool look_up_residency(const void* address, std::size_t bytes, unsigned char* pages) {
+  const KeepErrno keep;
+  return mincore(const_cast<void*>(address), bytes, pages) == 0;
 }
 
 void allow_huge_pages(void* address, std::size_t bytes, bool allow) {

@@ -55,6 +55,8 @@ void purge_collapsed(ThreadCache* cache) {
 void read_clock(ThreadCache* cache) {
   if (page_heap.has_collapsed() && knob(Knob::kPurgeCollapse) != 0) purge_collapsed(cache);
   const std::uint64_t now_ns = os::coarse_clock_ns();
+  const ClockListener listener = clock_listener.load(std::memory_order_relaxed);
+  if (listener != nullptr) listener(now_ns);
   const std::uint64_t tick_ns = static_cast<std::uint64_t>(knob(Knob::kEpochMs)) * kNsPerMs;
   if (now_ns - cache->ticked_ns > tick_ns) {
     cache->ticked_ns = now_ns;
@@ -73,6 +75,9 @@ void read_clock(ThreadCache* cache) {
 }
 
 }  // namespace
+
+// relaxed: it is set while the process boots
+constinit std::atomic<ClockListener> clock_listener{nullptr};
 
 void on_slow_event(ThreadCache* cache) {
   if (HZ3_UNLIKELY(cache->summons_seen != summons.load(std::memory_order_relaxed))) {

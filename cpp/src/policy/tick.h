@@ -4,9 +4,16 @@
 // background thread. Called by any thread at the beginning of a slow event, with no lock held.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
+
 #include "cache/thread_cache.h"
 
 namespace hz3 {
+
+// Called whenever a slow event reads the clock; nullptr: nobody.
+using ClockListener = void (*)(std::uint64_t now_ns);
+extern std::atomic<ClockListener> clock_listener;
 
 // One miss or overflow of this cache has happened.
 void on_slow_event(ThreadCache* cache);

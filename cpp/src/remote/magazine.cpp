@@ -2,6 +2,7 @@
 #include "remote/magazine.h"
 
 #include "base/bits.h"
+#include "base/compiler.h"
 #include "base/futex_lock.h"
 #include "os/memory.h"
 
@@ -66,6 +67,12 @@ Magazine* MagazineStack::pop() {
   }
 }
 
+const Magazine* MagazineStack::top() const {
+  const std::uint64_t index =
+      head_.load(std::memory_order_acquire) & kIndexMask;  // [magazine-stack]
+  return index == 0 ? nullptr : magazine_at(static_cast<std::uint32_t>(index - 1));
+}
+
 bool boot_magazines(std::size_t arena_bytes) {
   const std::size_t bytes = min_of(align_up(arena_bytes / kArenaShare, kPieceBytes),
                                    (sizeof(Magazine) << MagazineStack::kIndexBits) - kPieceBytes);
@@ -100,7 +107,26 @@ void release_magazine(Magazine* magazine, unsigned shard) {
 
 std::size_t magazine_bytes() {
   const LockGuard guard(lock);
-  return fresh * sizeof(Magazine);
+  return magazine_bytes_locked();
+}
+
+std::size_t magazine_bytes_locked() { return fresh * sizeof(Magazine); }
+
+const void* magazine_memory(std::size_t* bytes) {
+  *bytes = magazine_bytes_locked();
+  return base;
+}
+
+HZ3_RACY void visit_magazines(const Magazine* top, unsigned most_magazines, VisitBlock visit,
+                              void* context) {
+  const Magazine* magazine = top;
+  while (magazine != nullptr && most_magazines-- != 0) {
+    const std::uint32_t count =
+        min_of(magazine->count.load(std::memory_order_relaxed), Magazine::kSlots);
+    for (std::uint32_t i = 0; i < count; ++i) visit(context, magazine->slots[i]);
+    const std::uint32_t next = magazine->next.load(std::memory_order_relaxed);
+    magazine = next == 0 ? nullptr : magazine_at(next - 1);
+  }
 }
 
 FutexLock& magazine_lock() { return lock; }

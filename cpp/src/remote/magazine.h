@@ -34,6 +34,9 @@ class MagazineStack {
  public:
   constexpr MagazineStack() = default;
 
+  // For observers: what lies on top, which others may take at any moment.
+  const Magazine* top() const;
+
   // False when the stack holds `limit` <= kMaxBlocks blocks or more already.
   bool push(Magazine* magazine, unsigned limit);
   Magazine* pop();  // nullptr when empty
@@ -65,6 +68,14 @@ bool boot_magazines(std::size_t arena_bytes);
 Magazine* acquire_magazine(unsigned shard);  // nullptr when there is no memory
 void release_magazine(Magazine* magazine, unsigned shard);
 std::size_t magazine_bytes();
+std::size_t magazine_bytes_locked();  // for whoever holds the lock
+// The pool's memory: `*bytes` of it were handed out at least once. Needs the lock.
+const void* magazine_memory(std::size_t* bytes);
+
+// Calls `visit` with every block of a magazine and those below it, at most `most_magazines`. The
+// stack may change meanwhile: a block may be missed, met twice or have left.
+using VisitBlock = void (*)(void* context, const void* block);
+void visit_magazines(const Magazine* top, unsigned most_magazines, VisitBlock visit, void* context);
 
 std::uint32_t magazine_index(const Magazine* magazine);
 Magazine* magazine_at(std::uint32_t index);

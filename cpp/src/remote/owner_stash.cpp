@@ -1,6 +1,8 @@
 // Push, drain and spill of the owner stash.
 #include "remote/owner_stash.h"
 
+#include "base/compiler.h"
+
 namespace hz3 {
 
 constinit OwnerStash owner_stash;
@@ -47,6 +49,16 @@ Magazine* OwnerStash::pop(unsigned shard, unsigned class_index, CounterBlock* co
   }
   lane.spill = below(top);
   return top;
+}
+
+HZ3_RACY void OwnerStash::visit(unsigned shard, unsigned class_index, VisitBlock stashed,
+                                VisitBlock spilled, void* context) const {
+  // More than any stash_max_objs allows, so that a list that changes under our hands ends.
+  constexpr unsigned kMost = 1u << 17;
+  const Lane& lane = lanes_[shard][class_index];
+  // acquire: the slots of the pushed magazines are read [stash-push]
+  visit_magazines(lane.head.load(std::memory_order_acquire), kMost, stashed, context);
+  visit_magazines(lane.spill, kMost, spilled, context);
 }
 
 void OwnerStash::put_back(unsigned shard, unsigned class_index, Magazine* magazine) {

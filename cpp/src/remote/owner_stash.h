@@ -28,6 +28,11 @@ class OwnerStash {
     return lane.spill != nullptr || lane.head.load(std::memory_order_relaxed) != nullptr;
   }
 
+  // Calls the first with every block that waits in the stash, the second with every one of the
+  // spill. Needs the shard's lock, without which blocks may be missed or met twice.
+  void visit(unsigned shard, unsigned class_index, VisitBlock stashed, VisitBlock spilled,
+             void* context) const;
+
   // Puts a magazine back as spill. Needs the shard's lock.
   void put_back(unsigned shard, unsigned class_index, Magazine* magazine);
 

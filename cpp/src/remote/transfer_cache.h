@@ -27,6 +27,12 @@ class TransferCache {
   // the last call.
   unsigned take_idle(Code code);
 
+  // Calls `visit` with every parked block of a code; see visit_magazines().
+  void visit(Code code, VisitBlock visitor, void* context) const {
+    const MagazineStack& stack = lanes_[code].stack;
+    visit_magazines(stack.top(), stack.blocks(), visitor, context);
+  }
+
   // Bytes parked in all lanes.
   std::size_t parked_bytes() const;
 

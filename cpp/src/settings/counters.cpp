@@ -63,6 +63,7 @@ static_assert(sizeof kTable / sizeof kTable[0] == kCounterCount);
 }  // namespace
 
 CounterBlock shared_counters;
+CounterBlock direct_counters;
 
 const hz3_counter_info* counter_info(std::size_t index) {
   return index < kCounterCount ? &kTable[index] : nullptr;

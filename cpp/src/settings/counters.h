@@ -97,6 +97,9 @@ class CounterBlock {
 // For whoever has no block of its own; use add_shared.
 extern CounterBlock shared_counters;
 
+// Written by threads without a cache, one at a time.
+extern CounterBlock direct_counters;
+
 inline void count_shared(Counter which, std::uint64_t amount = 1) {
   shared_counters.add_shared(which, amount);
 }

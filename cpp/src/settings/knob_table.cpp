@@ -139,6 +139,16 @@ constexpr hz3_knob_info knob_table[kKnobCount] = {
      "and "
      "go on",
      "A20", "abort|warn", HZ3_KNOB_CHOICE, 0, 0, 1, 0},
+    {"observe", "HZ3_OBSERVE", "",
+     "write where resident memory sits, as JSON to the file HZ3_OBSERVE_FILE or stderr: at exit, "
+     "or "
+     "at each SIGUSR2; stops slow paths for milliseconds per gigabyte",
+     "A19", "off|exit|signal", HZ3_KNOB_CHOICE, HZ3_KNOB_AT_START, 0, 2, 0},
+    {"live_page", "HZ3_LIVE_PAGE", "",
+     "publish gauges and counters for `hz3 top` in a file in /dev/shm: ten updates a second at "
+     "most, "
+     "on slow paths",
+     "A19", nullptr, HZ3_KNOB_BOOL, HZ3_KNOB_AT_START, 0, 1, 0},
 };
 
 namespace detail {

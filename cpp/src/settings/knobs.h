@@ -50,11 +50,14 @@ enum class Knob : unsigned {
   kAtexitPurge,
   kAtexitReport,
   kOnInvalidFree,
+  kObserve,
+  kLivePage,
   kCount
 };
 
 enum class RemoteRoute : std::int64_t { kOwnerStash = 0, kTransfer = 1 };
 enum class OnInvalidFree : std::int64_t { kAbort = 0, kWarn = 1 };
+enum class ObserveMode : std::int64_t { kOff = 0, kExit = 1, kSignal = 2 };
 enum class HugePages : std::int64_t { kOff = 0, kLarge = 1 };
 
 inline constexpr std::size_t kKnobCount = static_cast<std::size_t>(Knob::kCount);

@@ -125,6 +125,13 @@ void* remap(void* address, std::size_t old_bytes, std::size_t new_bytes) {
   return moved;
 }
 
+bool look_up_residency(const void* address, std::size_t bytes, unsigned char* pages) {
+  check_pages(address, bytes);
+  CHECK_EQ(fake_os.page_bytes, std::size_t{4096});
+  if (fails(OsCall::kLookUpResidency)) return false;
+  return ::mincore(const_cast<void*>(address), bytes, pages) == 0;
+}
+
 void allow_huge_pages(void* address, std::size_t, bool) { CHECK(address != nullptr); }
 
 std::uint64_t coarse_clock_ns() { return fake_os.clock_ns; }

@@ -17,6 +17,7 @@ enum class OsCall : unsigned {
   kRenew,
   kMovePages,
   kRemap,
+  kLookUpResidency,
   kCount
 };
 inline constexpr unsigned kOsCalls = static_cast<unsigned>(OsCall::kCount);
