@@ -10,9 +10,9 @@ from __future__ import annotations
 # Not from typing, whose import would be a good part of the start-up of `hz3 run`.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from hz3py.native import Stats, counters, knobs, stats, version
+    from hz3py.native import Observation, Stats, counters, knobs, observe, stats, version
 
-__all__ = ["Stats", "counters", "knobs", "stats", "version"]
+__all__ = ["Observation", "Stats", "counters", "knobs", "observe", "stats", "version"]
 
 
 def __getattr__(name: str) -> object:

@@ -100,6 +100,7 @@ class ClassStats:
     def as_dict(self) -> dict[str, int]: ...
 
 def class_stats() -> list[ClassStats]: ...
+def observe() -> str: ...  # the JSON document that native.Observation describes
 
 @final
 class Block:

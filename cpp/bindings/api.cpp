@@ -45,6 +45,8 @@ Api resolve_all(void* library) {
   resolve(library, "hz3_stats_read", result.stats_read);
   resolve(library, "hz3_class_count", result.class_count);
   resolve(library, "hz3_class_stats_read", result.class_stats_read);
+
+  resolve(library, "hz3_observe_write", result.observe_write);
   return result;
 }
 

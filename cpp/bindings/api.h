@@ -36,6 +36,8 @@ struct Api {
   decltype(&hz3_stats_read) stats_read = nullptr;
   decltype(&hz3_class_count) class_count = nullptr;
   decltype(&hz3_class_stats_read) class_stats_read = nullptr;
+
+  decltype(&hz3_observe_write) observe_write = nullptr;
 };
 
 enum class Origin {

@@ -9,5 +9,6 @@ PYBIND11_MODULE(_core, module) {
   hz3::bindings::register_counters(module);
   hz3::bindings::register_stats(module);
   hz3::bindings::register_classes(module);
+  hz3::bindings::register_observation(module);
   hz3::bindings::register_allocation(module);
 }

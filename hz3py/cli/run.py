@@ -1,8 +1,9 @@
 """`hz3 run`: become a program that runs under an allocator.
 
 It stands in front of every program that is started with it, so it imports next to nothing: no
-click, no rich, no pathlib, no dataclasses, options parsed by hand. Without --observe and --proof
-it replaces itself by the program, which keeps the terminal, the signals and the process id.
+click, no rich, no pathlib, no dataclasses, options parsed by hand. Unless something is wanted after
+the program's end, it replaces itself by the program, which keeps the terminal, the signals and the
+process id.
 """
 
 from __future__ import annotations
@@ -33,9 +34,13 @@ Options:
                          path of a library.
   --knob NAME=VALUE      Set a knob of hz3 (see `hz3 knobs`); may be repeated.
   --observe FILE         At exit, write where resident memory sits, as JSON.
+  --waterfall            At exit, show where resident memory sits, on stderr.
+  --picture FILE         The same as a picture: .png, .svg or .pdf.
   --proof                At exit, say on stderr which library provided malloc.
   -h, --help             Show this message and exit."""
 
+_SWITCHES = ("--proof", "--waterfall")
+_VALUED = ("--allocator", "--knob", "--observe", "--picture")
 _SEPARATORS = " \t\n:"
 
 
@@ -47,6 +52,8 @@ class Request:
         allocator: Name or path of an allocator.
         knobs: NAME=VALUE texts.
         observe: File for the allocator's own account of its memory, or None.
+        waterfall: Whether to show that account on stderr.
+        picture: File for a picture of that account, or None.
         proof: Whether to say which library provided malloc.
     """
 
@@ -56,7 +63,13 @@ class Request:
         self.allocator = "hz3"
         self.knobs: list[str] = []
         self.observe: str | None = None
+        self.waterfall = False
+        self.picture: str | None = None
         self.proof = False
+
+    def observes(self) -> bool:
+        """Whether the allocator is to account for its memory."""
+        return self.observe is not None or self.waterfall or self.picture is not None
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -84,12 +97,11 @@ def _main(arguments: Sequence[str]) -> int:
         from hz3py.cli.knob_values import variables
 
         environment.update(variables(request.knobs))
-    if request.observe is not None or request.proof:
-        from hz3py.cli.watched import run_watched
+    if request.observes() or request.proof:
+        from hz3py.cli.watched import Wanted, run_watched
 
-        return run_watched(
-            request.program, environment, library, observe=request.observe, proof=request.proof
-        )
+        wanted = Wanted(request.observe, request.waterfall, request.picture, request.proof)
+        return run_watched(request.program, environment, library, wanted)
     if library is not None:
         _preload(environment, library)
     _become(path, request.program, environment)
@@ -112,27 +124,26 @@ def parse(arguments: Sequence[str]) -> Request | None:
             return None
         if option == "--" and not equals:
             break
-        if option == "--proof" and not equals:
-            request.proof = True
+        if option in _SWITCHES and not equals:
+            setattr(request, option[2:], True)
             continue
-        if option not in ("--allocator", "--knob", "--observe"):
+        if option not in _VALUED:
             raise _usage_error(f"hz3 run has no option {option!r}", "see `hz3 run --help`")
         if not equals:
             if not words:
                 raise _usage_error(f"{option} lacks its value", "see `hz3 run --help`")
             value = words.pop(0)
-        if option == "--allocator":
-            request.allocator = value
-        elif option == "--knob":
+        if option == "--knob":
             request.knobs.append(value)
         else:
-            request.observe = value
+            setattr(request, option[2:], value)
     if not words:
         raise _usage_error("no program to run", "write `hz3 run -- PROGRAM ARGS`")
     request.program = words
-    if request.allocator not in ("hz3", "hz3-checked") and (request.knobs or request.observe):
+    if request.allocator not in ("hz3", "hz3-checked") and (request.knobs or request.observes()):
         raise _usage_error(
-            "--knob and --observe speak to hz3, and another allocator is chosen",
+            "--knob, --observe, --waterfall and --picture speak to hz3, and another allocator is "
+            "chosen",
             "leave out --allocator",
         )
     return request

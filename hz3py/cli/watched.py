@@ -7,7 +7,9 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -20,48 +22,73 @@ from hz3py.resources import launcher_path
 OBSERVE_KNOB = "observe"
 OBSERVE_VARIABLES = {"HZ3_OBSERVE": "exit"}
 OBSERVE_FILE_VARIABLE = "HZ3_OBSERVE_FILE"
+_PICTURE_FORMATS = (".png", ".svg", ".pdf")
 _FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What to do when the program has ended.
+
+    Attributes:
+        observe: File for the allocator's own account of its memory, or None.
+        waterfall: Whether to show the account on stderr.
+        picture: File for a picture of it, or None.
+        proof: Whether to say on stderr which library provided malloc.
+    """
+
+    observe: str | None = None
+    waterfall: bool = False
+    picture: str | None = None
+    proof: bool = False
+
+    def observes(self) -> bool:
+        """Whether the allocator is to account for its memory."""
+        return self.observe is not None or self.waterfall or self.picture is not None
+
+
 def run_watched(
-    program: Sequence[str],
-    environment: Mapping[str, str],
-    library: str | None,
-    *,
-    observe: str | None,
-    proof: bool,
+    program: Sequence[str], environment: Mapping[str, str], library: str | None, wanted: Wanted
 ) -> int:
     """Run a program as a child, wait for it, and show what was asked for.
+
+    Every process that the program starts accounts for itself as well; the account of the program
+    is the one that is kept.
 
     Args:
         program: The program and its arguments.
         environment: Its variables, without the preload.
         library: What to preload; None for the system malloc.
-        observe: File for the allocator's own account of its memory.
-        proof: Whether to say on stderr which library provided malloc.
+        wanted: What to show.
 
     Returns:
         The program's exit code, or 128 and the number of the signal that killed it.
 
     Raises:
-        UsageError: The file cannot be written.
+        UsageError: A file cannot be written.
         UnfitMachineError: This libhz3.so does not observe, or the launcher is not installed.
         PreloadError: The library was not loaded, or it left no account.
     """
-    variables = dict(environment)
-    account = None if observe is None else _prepared(Path(observe))
-    if account is not None:
-        variables |= {**OBSERVE_VARIABLES, OBSERVE_FILE_VARIABLE: str(account)}
-    code, report = _run(program, variables, library)
-    if proof:
+    if not wanted.observes():
+        code, report = _run(program, environment, library)
+    else:
+        _check(wanted)
+        with tempfile.TemporaryDirectory(prefix="hz3-observe-") as folder:
+            # The program may give up its rights before it ends.
+            os.chmod(folder, 0o1733)
+            files = {OBSERVE_FILE_VARIABLE: f"{folder}/%p"}
+            variables = {**environment, **OBSERVE_VARIABLES, **files}
+            code, report = _run(program, variables, library)
+            account = _account(Path(folder, str(report.get("pid", ""))), started=bool(report))
+    if wanted.proof:
         _show_proof(report, library)
-    if account is not None:
-        _check_observation(account)
+    if wanted.observes() and account is not None:
+        _show_account(account, program[0], wanted)
     return code
 
 
-def _prepared(file: Path) -> Path:
-    """Make sure that an account can be written there, and that no older one is in the way."""
+def _check(wanted: Wanted) -> None:
+    """Make sure that an account can be had and written, and that no older one is in the way."""
     from hz3py.cli.knob_values import knob_table
 
     if OBSERVE_KNOB not in {info.name for info in knob_table()}:
@@ -69,14 +96,60 @@ def _prepared(file: Path) -> Path:
             "this libhz3.so does not observe its memory",
             f"install a version that has the knob {OBSERVE_KNOB!r} (see `hz3 knobs`)",
         )
-    file = file.absolute()
+    if wanted.picture is not None and Path(wanted.picture).suffix not in _PICTURE_FORMATS:
+        raise UsageError(
+            f"{wanted.picture} has no ending of a picture", f"use {', '.join(_PICTURE_FORMATS)}"
+        )
+    for name in (wanted.observe, wanted.picture):
+        if name is None:
+            continue
+        file = Path(name)
+        try:
+            if not file.exists() or file.is_file():
+                file.unlink(missing_ok=True)
+                file.touch()
+                file.unlink()
+        except OSError as error:
+            raise UsageError(f"cannot write {file}: {error.strerror}") from error
+
+
+def _account(file: Path, *, started: bool) -> str | None:
+    """Return the program's account of its memory; None for a program that did not start."""
+    if not started:
+        return None
     try:
-        file.unlink(missing_ok=True)
-        file.touch()
-        file.unlink()
+        text = file.read_text(encoding="utf-8")
+        json.loads(text)
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise PreloadError(
+            "the program left no account of its memory",
+            "it has to end by exit() or by returning from main",
+        ) from error
+    except ValueError as error:
+        raise PreloadError(f"the program's account of its memory is cut short: {error}") from error
+    return text
+
+
+def _show_account(text: str, program: str, wanted: Wanted) -> None:
+    document = json.loads(text)
+    try:
+        if wanted.observe is not None:
+            Path(wanted.observe).write_text(text, encoding="utf-8")
+        if wanted.picture is not None:
+            from hz3py.report import style, waterfall
+
+            figure = waterfall.waterfall_figure(document, Path(program).name)
+            figure.savefig(wanted.picture, dpi=style.RASTER_DPI)
     except OSError as error:
-        raise UsageError(f"cannot write {file}: {error.strerror}") from error
-    return file
+        raise UsageError(f"cannot write {error.filename}: {error.strerror}") from error
+    if wanted.waterfall:
+        from hz3py.report import waterfall
+        from hz3py.report.text import layout
+
+        for line in layout(waterfall.waterfall_table(document)):
+            note(line.text)
+        for remark in waterfall.remarks(document):
+            note(remark)
 
 
 def _run(
@@ -132,15 +205,3 @@ def _show_proof(report: Mapping[str, Any], library: str | None) -> None:
         raise PreloadError(
             f"{library} was not loaded", "the program, or one that starts it, clears LD_PRELOAD"
         )
-
-
-def _check_observation(file: Path) -> None:
-    try:
-        json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise PreloadError(
-            "the program left no account of its memory",
-            "it has to end by exit() or by returning from main",
-        ) from error
-    except ValueError as error:
-        raise PreloadError(f"the account in {file} is cut short: {error}") from error

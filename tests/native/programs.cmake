@@ -67,6 +67,7 @@ target_link_libraries(fork_handlers PRIVATE fork_handlers_library)
 # Preload: the edges of a process's life.
 hz3_test_program(first_op ${HZ3_TESTS_DIR}/preload/first_op.cpp)
 hz3_test_program(life_cycle ${HZ3_TESTS_DIR}/preload/life_cycle.cpp)
+hz3_test_program(observed ${HZ3_TESTS_DIR}/preload/observed.cpp)
 hz3_test_program(open_modules ${HZ3_TESTS_DIR}/preload/open_modules.cpp)
 hz3_test_program(exit_report ${HZ3_TESTS_DIR}/preload/exit_report.cpp)
 hz3_test_module(module MODULE ${HZ3_TESTS_DIR}/preload/module.cpp)

@@ -36,6 +36,7 @@ OWN_CASES = (
     "classes",
     "counters",
     "errno",
+    "observe",
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -267,3 +268,39 @@ def test_it_imports_next_to_nothing(malloc_library: Allocator, tmp_path: Path) -
     if "is not installed" in done.stderr:
         pytest.skip("the package is not installed")
     assert done.stdout.strip() == "[]", done.stderr
+
+
+@pytest.mark.usefixtures("knob_table")
+def test_an_observation_is_kept_shown_and_drawn(tmp_path: Path) -> None:
+    account, picture = tmp_path / "account.json", tmp_path / "picture.svg"
+    # Its child accounts for itself, too, and later.
+    program = "import subprocess; held = [bytes(1000) for _ in range(9999)]; subprocess.Popen('ls')"
+    done = run(
+        *("--observe", account, "--waterfall", "--picture", picture),
+        *("--", sys.executable, "-c", program),
+    )
+    assert done.returncode == 0, done.stderr
+    document = json.loads(account.read_text())
+    assert document["parts"]["live"] > 0
+    assert document["parts"]["non_heap"] > 5 << 20
+    assert "hz3: live blocks" in done.stderr
+    assert "hz3: process" in done.stderr
+    assert "the kernel counts" in done.stderr
+    assert "<svg" in picture.read_text()
+
+
+@pytest.mark.usefixtures("knob_table")
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["--picture", "a.txt", "--", "true"], 2, "no ending of a picture"),
+        (["--observe", "/no/such/file", "--", "true"], 2, "cannot write /no/such/file"),
+        (["--waterfall", "--", "sh", "-c", "kill -9 $$"], 5, "left no account"),
+        (["--waterfall", "--allocator", "system", "--", "true"], 2, "speak to hz3"),
+    ],
+)
+def test_observations_that_cannot_be_had(words: list[str], code: int, message: str) -> None:
+    done = run(*words)
+    assert done.returncode == code
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1

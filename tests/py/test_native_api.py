@@ -278,6 +278,21 @@ def test_foreign_addresses_are_not_owned(process: Process) -> None:
     assert process.value(program) == [False] * 4
 
 
+def test_an_observation_adds_up(process: Process) -> None:
+    program = """
+    blocks = [native.allocate(10_000, zeroed=True) for _ in range(100)]
+    print(json.dumps(hz3py.observe()))
+    """
+    document = process.value(program)
+    assert sum(document["parts"].values()) == document["resident_bytes"]
+    assert document["parts"]["live"] >= 100 * 10_000
+    assert document["knobs"] == process.value("print(json.dumps(dict(native.knobs)))")
+    assert list(document["counters"]) == [row.name for row in native.counter_table()]
+    assert set(document) == set(native.Observation.__annotations__)
+    assert set(document["classes"][0]) == set(native.ObservedClass.__annotations__)
+    assert set(document["segments"]) == set(native.ObservedSegments.__annotations__)
+
+
 def test_impossible_blocks_are_refused() -> None:
     with pytest.raises(MemoryError, match="cannot provide 4611686018427387904 bytes"):
         native.allocate(2**62)

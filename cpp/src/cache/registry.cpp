@@ -14,6 +14,15 @@ constinit ThreadCache* used = nullptr;
 constinit ThreadCache* unused = nullptr;
 constinit std::uint64_t used_count = 0;
 
+// Needs the lock.
+void enlist(ThreadCache* cache) {
+  cache->previous = nullptr;
+  cache->next = used;
+  if (used != nullptr) used->previous = cache;
+  used = cache;
+  ++used_count;
+}
+
 }  // namespace
 
 constinit HitPath empty_cache = {};
@@ -37,27 +46,25 @@ void ThreadCache::boot(unsigned shard) {
 }
 
 ThreadCache* acquire_thread_cache() {
-  ThreadCache* cache = nullptr;
   {
     const LockGuard guard(lock);
-    cache = unused;
-    if (cache != nullptr) unused = cache->next;
+    ThreadCache* cache = unused;
+    if (cache != nullptr) {
+      // From one list to the other under one lock: whoever adds up counters finds it in one.
+      unused = cache->next;
+      enlist(cache);
+      // Its bins keep their arrays, and after a fork their blocks: the shard stays as well.
+      shards[cache->user.shard].threads.fetch_add(1, std::memory_order_relaxed);
+      cache->counters.add(Counter::kThreadsStarted);
+      return cache;
+    }
   }
-  if (cache == nullptr) {
-    cache = static_cast<ThreadCache*>(metadata_allocate(sizeof(ThreadCache)));
-    if (cache == nullptr) return nullptr;
-    cache->boot(acquire_shard());  // metadata is zeroed, which is what the other members start with
-  } else {
-    // Its bins keep their arrays, and after a fork their blocks: the shard stays as well.
-    shards[cache->user.shard].threads.fetch_add(1, std::memory_order_relaxed);
-  }
+  auto* cache = static_cast<ThreadCache*>(metadata_allocate(sizeof(ThreadCache)));
+  if (cache == nullptr) return nullptr;
+  cache->boot(acquire_shard());  // metadata is zeroed, which is what the other members start with
   cache->counters.add(Counter::kThreadsStarted);
   const LockGuard guard(lock);
-  cache->previous = nullptr;
-  cache->next = used;
-  if (used != nullptr) used->previous = cache;
-  used = cache;
-  ++used_count;
+  enlist(cache);
   return cache;
 }
 

@@ -47,10 +47,9 @@ void report(std::size_t purged_bytes) {
 }
 
 __attribute__((destructor(101))) void at_exit() {
-  if (is_booted()) {
-    observe_at_exit();
-    end_live_page();
-  }
+  // A program that never allocated is asked, too; without the variable it is left alone.
+  if (is_booted() || (observation_is_asked_for() && ensure_booted())) observe_at_exit();
+  end_live_page();
   const bool purges = knob(Knob::kAtexitPurge) != 0;
   const bool reports = knob(Knob::kAtexitReport) != 0;
   if ((!purges && !reports) || caller_holds_a_lock() || !ensure_booted()) return;

@@ -65,12 +65,15 @@ bool fill(Workspace* workspace) {
   const std::size_t heap_bytes = page_heap.figures_locked().open_segments * kSegmentBytes;
   if (!workspace->open(heap_bytes)) return false;
   Observation& result = workspace->result();
+  hz3_observation& whole = result.whole;
+  // First of all: the walk reads tables that nobody has touched, and the kernel shows the zeros
+  // that it lends for that as pages in memory.
+  whole.metadata_bytes = resident_metadata_bytes();
+  const KernelFigures kernel = read_kernel_figures(workspace->text(), Workspace::kTextBytes);
   ResidencyMap map;
   map.look_up(arena.base, heap_bytes, workspace->map_words());
   take_census(map, &result);
-  hz3_observation& whole = result.whole;
-  whole.metadata_bytes = resident_metadata_bytes();
-  add_up(&whole, read_kernel_figures(workspace->text(), Workspace::kTextBytes));
+  add_up(&whole, kernel);
   whole.threads = thread_cache_figures_locked().threads;
   whole.locks_missed = locks.missed();
   read_counters_locked(result.counters, kCounterCount);

@@ -8,6 +8,7 @@
 #include "hz3/hz3.h"
 #include "observe/observe.h"
 #include "os/files.h"
+#include "os/memory.h"
 #include "os/standard_error.h"
 #include "settings/knobs.h"
 
@@ -96,6 +97,10 @@ void start_observing() {
     __builtin_memcpy(file_pattern, wanted, __builtin_strlen(wanted) + 1);
   }
   if (mode() == ObserveMode::kSignal) os::on_request_signal(on_signal);
+}
+
+bool observation_is_asked_for() {
+  return !os::is_secure_execution() && std::getenv("HZ3_OBSERVE") != nullptr;
 }
 
 void observe_at_exit() {

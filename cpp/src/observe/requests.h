@@ -11,6 +11,9 @@ namespace hz3 {
 // Once, at boot, after the knobs were read.
 void start_observing();
 
+// Whether the variable of the knob is set to anything, which can be told before boot.
+bool observation_is_asked_for();
+
 // With observe=exit. In an exit handler.
 void observe_at_exit();
 

@@ -46,7 +46,8 @@ bool move_pages(void* from, void* to, std::size_t bytes);
 void* remap(void* address, std::size_t old_bytes, std::size_t new_bytes);
 
 // Which pages of the range are in memory: one byte for each page of the kernel, its lowest bit set
-// when the page is. False when the range is not mapped everywhere.
+// when the page is. False when the range is not mapped everywhere. Before Linux 6.7, or without
+// /proc, a page that was read and never written counts as well.
 bool look_up_residency(const void* address, std::size_t bytes, unsigned char* pages);
 
 // Allows or forbids huge pages for the range; a hint, so failure does not matter.

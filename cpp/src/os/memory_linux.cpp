@@ -87,11 +87,6 @@ void* remap(void* address, std::size_t old_bytes, std::size_t new_bytes) {
   return moved == MAP_FAILED ? nullptr : moved;
 }
 
-bool look_up_residency(const void* address, std::size_t bytes, unsigned char* pages) {
-  const KeepErrno keep;
-  return mincore(const_cast<void*>(address), bytes, pages) == 0;
-}
-
 void allow_huge_pages(void* address, std::size_t bytes, bool allow) {
   const KeepErrno keep;
   madvise(address, bytes, allow ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);

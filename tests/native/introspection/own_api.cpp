@@ -145,6 +145,38 @@ void case_struct_sizes() {
   CHECK(newer.unknown == 777 || newer.unknown == 0);
 }
 
+void case_observe() {
+  constexpr std::size_t kBlocks = 1000;
+  static void* blocks[kBlocks];
+  for (void*& block : blocks) {
+    block = heap::malloc(1000);
+    std::memset(block, 1, 1000);
+  }
+  const std::size_t count = HZ3(hz3_class_count)();
+  auto* classes = hz3test::map_zeroed<hz3_class_observation>(count + 1);
+  hz3_observation whole{};
+  whole.struct_bytes = sizeof whole;
+  classes[0].struct_bytes = sizeof classes[0];
+  CHECK_EQ(HZ3(hz3_observe)(&whole, classes, count + 1), static_cast<int>(HZ3_OK));
+  CHECK(whole.live_bytes >= kBlocks * 1000);
+  CHECK(whole.resident_bytes > whole.heap_resident_bytes);
+  CHECK(whole.threads >= 1 && whole.segments >= 1 && whole.locks_missed == 0);
+  CHECK_EQ(classes[count].block_bytes, std::uint64_t{0});
+  std::uint64_t live = 0;
+  for (std::size_t i = 0; i < count; ++i) live += classes[i].live_bytes;
+  CHECK_EQ(live, whole.live_bytes);
+  CHECK_EQ(HZ3(hz3_observe)(&whole, nullptr, 0), static_cast<int>(HZ3_OK));
+  CHECK_EQ(HZ3(hz3_observe)(nullptr, nullptr, 0), static_cast<int>(HZ3_NOT_A_VALUE));
+  classes[0].struct_bytes = 1;
+  CHECK_EQ(HZ3(hz3_observe)(&whole, classes, count), static_cast<int>(HZ3_NOT_A_VALUE));
+  whole.struct_bytes = 0;
+  CHECK_EQ(HZ3(hz3_observe)(&whole, nullptr, 0), static_cast<int>(HZ3_NOT_A_VALUE));
+  errno = 77;
+  CHECK_EQ(HZ3(hz3_observe_write)(-1), static_cast<int>(HZ3_NOT_WRITTEN));
+  CHECK_EQ(errno, 77);
+  for (void* block : blocks) heap::free(block);
+}
+
 void case_classes() {
   auto* read = HZ3(hz3_class_stats_read);
   const std::size_t count = HZ3(hz3_class_count)();
@@ -225,7 +257,7 @@ constexpr Case kCases[] = {
     {"owns", case_owns},           {"sized_free", case_sized_free},
     {"stats", case_stats},         {"struct_sizes", case_struct_sizes},
     {"classes", case_classes},     {"counters", case_counters},
-    {"errno", case_errno},
+    {"errno", case_errno},         {"observe", case_observe},
 };
 
 }  // namespace
