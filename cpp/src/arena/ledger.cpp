@@ -18,6 +18,11 @@ bool Ledger::boot(std::size_t arena_bytes) {
   return range != nullptr;
 }
 
+const void* Ledger::memory(std::size_t segments, std::size_t* bytes) const {
+  *bytes = entries_ == nullptr ? 0 : segments * kBytesPerSegment;
+  return entries_;
+}
+
 bool Ledger::commit(unsigned first_segment, unsigned segments) const {
   char* start = reinterpret_cast<char*>(entries_) + first_segment * kBytesPerSegment;
   return os::commit(start, segments * kBytesPerSegment);

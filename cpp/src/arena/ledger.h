@@ -31,6 +31,9 @@ class Ledger {
   // Reserves the entries of the whole arena; false when there is no address space.
   bool boot(std::size_t arena_bytes);
 
+  // The entries of the first segments, for observers; `*bytes` is 0 where there is no ledger.
+  const void* memory(std::size_t segments, std::size_t* bytes) const;
+
   // Makes the entries of segments accessible, before they are opened. False: no memory.
   bool commit(unsigned first_segment, unsigned segments) const;
 

@@ -5,7 +5,7 @@
 #include "arena/page_heap.h"
 #include "cache/thread_cache.h"
 #include "large/large_heap.h"
-#include "os/files.h"
+#include "os/memory.h"
 #include "remote/magazine.h"
 #include "span/shard.h"
 
@@ -22,7 +22,7 @@ void AllLocks::take(FutexLock& lock) {
       return;
     }
     --patience_;
-    os::nap();
+    os::wait_ns(kNapNs);
   }
 }
 

@@ -18,6 +18,8 @@ class AllLocks {
   // How often a lock that is held is tried again, a nap apart.
   enum class Patience : unsigned { kNone = 0, kSecond = 10'000 };
 
+  static constexpr std::uint64_t kNapNs = 100'000;
+
   explicit AllLocks(Patience patience);
   ~AllLocks();
   AllLocks(const AllLocks&) = delete;

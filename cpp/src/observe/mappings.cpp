@@ -4,6 +4,7 @@
 #include "observe/mappings.h"
 
 #include "arena/arena.h"
+#include "arena/ledger.h"
 #include "arena/page_heap.h"
 #include "base/bits.h"
 #include "large/large_heap.h"
@@ -38,6 +39,9 @@ void visit_all(VisitMapping visit, void* context) {
   visit(context, region, bytes);
   const void* table = large_heap.table();
   visit(context, table, large_heap.table_bytes());
+  const std::size_t segments = page_heap.figures_locked().open_segments;
+  const void* entries = ledger.memory(segments, &bytes);
+  visit(context, entries, bytes);
   const void* magazines = magazine_memory(&bytes);
   visit(context, magazines, align_up(bytes, os::system_page_bytes()));
   visit_metadata(visit, context);
@@ -135,6 +139,8 @@ std::size_t resident_metadata_bytes() {
   add_resident(&total, arena.segments, pages / kPagesPerSegment * sizeof(Segment));
   large_heap.visit_tables(add_resident, &total);
   std::size_t bytes = 0;
+  const void* entries = ledger.memory(pages / kPagesPerSegment, &bytes);
+  add_resident(&total, entries, bytes);
   const void* magazines = magazine_memory(&bytes);
   add_resident(&total, magazines, bytes);
   visit_metadata(add_resident, &total);

@@ -6,6 +6,7 @@
 
 #include "base/fatal.h"
 #include "hz3/hz3.h"
+#include "observe/all_locks.h"
 #include "observe/observe.h"
 #include "os/files.h"
 #include "os/memory.h"
@@ -17,7 +18,7 @@ namespace {
 
 constexpr unsigned kPathBytes = 1024;
 constexpr int kStderr = 2;
-constexpr unsigned kExitPatience = 10'000;  // naps: a second
+constexpr unsigned kExitPatience = static_cast<unsigned>(AllLocks::Patience::kSecond);
 
 // A copy: programs overwrite their environment to change their name in process lists.
 constinit char file_pattern[kPathBytes] = {};
@@ -107,7 +108,7 @@ void observe_at_exit() {
   if (mode() != ObserveMode::kExit) return;
   for (unsigned i = 0; observing.exchange(true, std::memory_order_relaxed) && i < kExitPatience;
        ++i) {
-    os::nap();
+    os::wait_ns(AllLocks::kNapNs);
   }
   write_account(false);
   observing.store(false, std::memory_order_relaxed);

@@ -33,9 +33,6 @@ unsigned user_id();
 // The same clock for all processes of the machine, running on while it sleeps.
 std::uint64_t boot_clock_ns();
 
-// Lets others run for a moment (tens of microseconds).
-void nap();
-
 // Installs a handler for SIGUSR2 unless the program, or who started it, has done so. Interrupted
 // system calls are started again.
 void on_request_signal(void (*handler)(int));

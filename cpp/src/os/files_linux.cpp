@@ -1,5 +1,5 @@
 // Files, shared pages and the signal on Linux. System calls used: open, close, read, write, unlink,
-// fallocate, mmap, munmap, getpid, geteuid, clock_gettime, nanosleep, sigaction.
+// fallocate, mmap, munmap, getpid, geteuid, clock_gettime, sigaction.
 #include "os/files.h"
 
 #include <fcntl.h>
@@ -98,12 +98,6 @@ std::uint64_t boot_clock_ns() {
   clock_gettime(CLOCK_BOOTTIME, &now);
   return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000u +
          static_cast<std::uint64_t>(now.tv_nsec);
-}
-
-void nap() {
-  const KeepErrno keep;
-  const timespec moment = {0, 50'000};
-  nanosleep(&moment, nullptr);
 }
 
 void on_request_signal(void (*handler)(int)) {
