@@ -238,3 +238,15 @@ def test_off_is_silent(programs: Programs, tmp_path: Path) -> None:
     outcome = programs.run("observed", "fork_and_exit", env={"HZ3_OBSERVE_FILE": str(file)})
     assert outcome.expect_success().err == ""
     assert not file.exists()
+
+
+def test_a_live_page_comes_and_goes(programs: Programs) -> None:
+    program = Idle(programs, "idle", {"HZ3_LIVE_PAGE": "1"})
+    file = Path(f"/dev/shm/hz3-{os.getuid()}-{program.process.pid}")
+    assert file.read_bytes().startswith(b"hz3live\0")
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert program.end() == ""
+    assert not file.exists()
+    silent = Idle(programs, "idle", {})
+    assert not list(Path("/dev/shm").glob(f"hz3-*-{silent.process.pid}"))
+    silent.end()
