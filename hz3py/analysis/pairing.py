@@ -106,6 +106,18 @@ def order_doubts(samples: pd.DataFrame, baseline: str, candidate: str) -> list[s
     return doubts
 
 
+def disturbance_doubts(samples: pd.DataFrame) -> list[str]:
+    """Return a sentence about the samples that were taken while the machine was disturbed."""
+    bad = samples[samples["disturbed"] != ""]
+    if not len(bad):
+        return []
+    kinds = sorted({word for words in bad["disturbed"] for word in str(words).split()})
+    return [
+        f"{len(bad)} of {len(samples)} samples were disturbed ({', '.join(kinds)}); "
+        "--exclude-unfit of `hz3 ab` and `hz3 compare` leaves them out"
+    ]
+
+
 def _figures(row: pd.DataFrame, arm: str, column: str) -> dict[int, float]:
     own = row[row["allocator"] == arm]
     pairs = zip(own["block"], own[column].astype(float), strict=True)

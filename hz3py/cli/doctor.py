@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from hz3py.cli import doctor_measure
 from hz3py.cli.console import out, out_json
 from hz3py.cli.options import json_option
 from hz3py.cli.show import show
@@ -11,27 +12,45 @@ from hz3py.errors import UnfitMachineError
 from hz3py.report.text import Column, Line, Section, Style, Table
 from hz3py.system.health import Finding, check_all
 
+DEFAULT_SECONDS = 20.0
 _STYLES: dict[str, Style] = {"ok": "", "warn": "heading", "bad": "failed"}
 
 
 @click.command()
+@click.option(
+    "--measure",
+    "measured",
+    is_flag=True,
+    help="Also measure an allocator against itself: which differences can be told apart here?",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=1),
+    default=DEFAULT_SECONDS,
+    show_default=True,
+    help="About how long --measure takes.",
+)
 @json_option
-def command(*, as_json: bool) -> int:
+def command(*, measured: bool, seconds: float, as_json: bool) -> int:
     """Check peers, preload, and everything on this machine that disturbs measurements.
 
     Ends with 4 if something makes measuring here pointless.
     """
     findings = check_all()
     fit = all(finding.state != "bad" for finding in findings)
+    if not as_json:
+        _print(findings)
+    resolution = doctor_measure.measure_resolution(seconds) if measured else None
     if as_json:
         document = {
             "schema": 1,
             "fit": fit,
             "findings": [_document(finding) for finding in findings],
+            **({} if resolution is None else {"resolution": resolution}),
         }
         out_json(document)
-    else:
-        _print(findings)
+    elif resolution is not None:
+        doctor_measure.show_resolution(resolution)
     return 0 if fit else UnfitMachineError.exit_code
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from itertools import groupby
-from typing import Protocol
+from typing import Any, Protocol
 
 from hz3py.measure.blocks import environment_offset
 from hz3py.measure.forecast import Forecast
@@ -20,6 +20,8 @@ from hz3py.measure.plan import Plan, Step
 from hz3py.measure.progress import Position, Progress
 from hz3py.measure.sample import Sample
 from hz3py.store.records import SampleRecord
+from hz3py.system import machine
+from hz3py.system.health import disturbances
 from hz3py.system.launch import Launch
 
 OFFSET_VARIABLE = "BENCH_ENVIRONMENT_OFFSET"
@@ -69,6 +71,7 @@ class Bench:
         progress: Progress,
         interval_s: float,
         clock: Callable[[], float] = time.monotonic,
+        snapshot: Callable[[], Mapping[str, Any]] = machine.snapshot,
     ) -> None:
         """Prepare a run; nothing starts before `run`.
 
@@ -80,6 +83,7 @@ class Bench:
             progress: Is told what happens.
             interval_s: First distance of the readings of resident memory, in seconds.
             clock: Seconds that only grow.
+            snapshot: State of the machine, taken before and after each sample.
         """
         self._plan = plan
         self._run_id = run_id
@@ -88,6 +92,7 @@ class Bench:
         self._progress = progress
         self._interval_s = interval_s
         self._clock = clock
+        self._snapshot = snapshot
         self._failed_in_a_row: dict[tuple[str, str], int] = {}
         self._given_up: set[tuple[str, str]] = set()
 
@@ -153,16 +158,18 @@ class Bench:
             env={**step.row.env, **self._variables(step), OFFSET_VARIABLE: padding},
             timeout_s=step.row.timeout_s,
         )
+        before = self._snapshot()
         sample = self._measure(
             launch, expect_json=step.row.expects_json, interval_s=self._interval_s
         )
-        self._append(self._record(step, sample))
+        disturbed = disturbances(before, self._snapshot())
+        self._append(self._record(step, sample, disturbed))
         return sample
 
     def _variables(self, step: Step) -> Mapping[str, str]:
         return self._plan.variables.get(step.allocator.name, {})
 
-    def _record(self, step: Step, sample: Sample) -> SampleRecord:
+    def _record(self, step: Step, sample: Sample, disturbed: tuple[str, ...]) -> SampleRecord:
         path = step.allocator.path
         return SampleRecord(
             run_id=self._run_id,
@@ -182,6 +189,7 @@ class Bench:
             sample=_trimmed(sample).to_json(),
             env=dict(self._variables(step)),
             program=program_identity(step.row.argv()[0]),
+            disturbed=disturbed,
         )
 
     def _judge(self, step: Step, sample: Sample) -> None:

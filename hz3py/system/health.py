@@ -45,4 +45,9 @@ def check_run(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Findi
     return run_checks.check_run(before, after)
 
 
-__all__ = ["CHECKS", "Finding", "State", "check_all", "check_run"]
+def disturbances(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
+    """Name what disturbed the machine while one sample was taken; none if it was quiet."""
+    return run_checks.disturbances(before, after)
+
+
+__all__ = ["CHECKS", "Finding", "State", "check_all", "check_run", "disturbances"]

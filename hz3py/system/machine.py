@@ -23,7 +23,8 @@ from hz3py.system.oom import memory_limit_bytes, oom_kills
 THP_FILE = "/sys/kernel/mm/transparent_hugepage/enabled"
 _THP_DEFRAG_FILE = "/sys/kernel/mm/transparent_hugepage/defrag"
 _GOVERNOR_FILE = "/sys/devices/system/cpu/cpu{}/cpufreq/scaling_governor"
-_STEAL_COLUMN = 8  # of the line "cpu" in /proc/stat: name, user, nice, system, idle, ...
+# Columns of the line "cpu" in /proc/stat: name, user, nice, system, idle, waiting for disks, ...
+_IDLE_COLUMN, _WAIT_COLUMN, _STEAL_COLUMN = 4, 5, 8
 
 
 def describe() -> dict[str, Any]:
@@ -67,13 +68,17 @@ def snapshot() -> dict[str, Any]:
     """Return the cheap state to compare before and after a run; counters only ever grow.
 
     ``steal_ticks`` is time that a hypervisor gave to others, ``swap_*_pages`` what went to and
-    came from disk, ``throttled`` how often the CPUs or our control group were slowed down.
+    came from disk, ``throttled`` how often the CPUs or our control group were slowed down,
+    ``busy_ticks`` CPU time of the whole machine, and ``own_cpu_s`` that of this process and of the
+    children it has waited for.
     """
     events = read_table("/proc/vmstat")
     return {
         "time": time.time(),
         "load": os.getloadavg()[0],
         "steal_ticks": steal_ticks(),
+        "busy_ticks": _busy_ticks(),
+        "own_cpu_s": sum(os.times()[:4]),
         "swap_in_pages": events.get("pswpin"),
         "swap_out_pages": events.get("pswpout"),
         "throttled": _throttle_events(),
@@ -110,6 +115,15 @@ def steal_ticks() -> int | None:
     """Return the clock ticks that a hypervisor gave to others since the start."""
     fields = (read_text("/proc/stat") or "").partition("\n")[0].split()
     return int(fields[_STEAL_COLUMN]) if len(fields) > _STEAL_COLUMN else None
+
+
+def _busy_ticks() -> int | None:
+    """Return the clock ticks that all CPUs worked since the start, a hypervisor's included."""
+    fields = (read_text("/proc/stat") or "").partition("\n")[0].split()
+    if len(fields) <= _STEAL_COLUMN:
+        return None
+    ticks = [int(field) for field in fields[1 : _STEAL_COLUMN + 1]]
+    return sum(ticks) - ticks[_IDLE_COLUMN - 1] - ticks[_WAIT_COLUMN - 1]
 
 
 def hz3_version() -> str | None:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 _STEAL_SHARE = 0.01
+_LOAD_SHARE = 0.1
+_JUDGED_SECONDS = 0.2
 
 
 def check_run(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Finding]:
@@ -63,6 +65,36 @@ def check_run(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Findi
             )
         )
     return findings
+
+
+def disturbances(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
+    """Name what disturbed the machine between two snapshots around one sample, a word each.
+
+    This is the rule by which samples are left out as unfit:
+
+    * ``swap``: at least one page went to disk or came back;
+    * ``throttling``: the CPUs or our control group were slowed down;
+    * ``steal``: a hypervisor gave 1 % or more of the CPU time to others;
+    * ``load``: programs other than ours used 10 % or more of the CPU time. Samples shorter than a
+      fifth of a second are not judged by this: the kernel counts in ticks of 10 ms.
+    """
+    seconds = after["time"] - before["time"]
+    words = {
+        "swap": _growth(before, after, "swap_in_pages") + _growth(before, after, "swap_out_pages"),
+        "throttling": _growth(before, after, "throttled"),
+        "steal": _steal_share(before, after) >= _STEAL_SHARE and seconds >= _JUDGED_SECONDS,
+        "load": _others_share(before, after) >= _LOAD_SHARE and seconds >= _JUDGED_SECONDS,
+    }
+    return tuple(word for word, happened in words.items() if happened)
+
+
+def _others_share(before: Mapping[str, Any], after: Mapping[str, Any]) -> float:
+    """Return which part of all CPU time went to programs that are not ours."""
+    second = os.sysconf("SC_CLK_TCK")
+    ticks = (after["time"] - before["time"]) * second * (os.cpu_count() or 1)
+    own = second * (after.get("own_cpu_s", 0.0) - before.get("own_cpu_s", 0.0))
+    others = _growth(before, after, "busy_ticks") - own - _growth(before, after, "steal_ticks")
+    return others / ticks if ticks > 0 else 0.0
 
 
 def _growth(before: Mapping[str, Any], after: Mapping[str, Any], key: str) -> int:

@@ -23,7 +23,7 @@ from hz3py.system.probe import Probe
 
 QUIET = {
     "time": 100.0, "load": 0.1, "steal_ticks": 10, "swap_in_pages": 5, "swap_out_pages": 5,
-    "throttled": 0, "oom_kills": 0,
+    "throttled": 0, "oom_kills": 0, "busy_ticks": 50, "own_cpu_s": 1.0,
 }  # fmt: skip
 
 

@@ -1,0 +1,177 @@
+"""Disturbed samples are flagged by rule, told, and left out only when asked."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hz3py.analysis.resolution import resolution
+from hz3py.cli import ab, doctor, doctor_measure
+from hz3py.cli.app import main
+from hz3py.measure.arms import run_blocks
+from hz3py.measure.bench import Bench
+from hz3py.measure.sample import Rss, Sample
+from hz3py.system import machine
+from hz3py.system.health import disturbances
+from hz3py.system.launch import Launch
+
+SECOND = os.sysconf("SC_CLK_TCK")
+QUIET = {
+    "time": 100.0,
+    "steal_ticks": 0,
+    "busy_ticks": 1000,
+    "own_cpu_s": 5.0,
+    "swap_in_pages": 0,
+    "swap_out_pages": 0,
+    "throttled": 0,
+}
+CPUS = os.cpu_count() or 1
+
+
+def after(**changes: float) -> dict[str, float]:
+    """One second later, in which our own programs used one CPU."""
+    later = {"time": 101.0, "busy_ticks": 1000 + SECOND, "own_cpu_s": 6.0}
+    return {**QUIET, **later, **changes}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, ()),
+        ({"swap_out_pages": 1}, ("swap",)),
+        ({"throttled": 2}, ("throttling",)),
+        ({"steal_ticks": SECOND * CPUS // 20 or 1, "busy_ticks": 1000 + 2 * SECOND}, None),
+        ({"busy_ticks": 1000 + SECOND + CPUS * SECOND // 5}, ("load",)),
+        ({"busy_ticks": 1000 + SECOND + CPUS * SECOND // 50}, ()),
+        ({"time": 100.1, "busy_ticks": 1000 + SECOND + CPUS * SECOND}, ()),
+    ],
+)
+def test_each_disturbance_has_its_rule(
+    changes: dict[str, float], words: tuple[str, ...] | None
+) -> None:
+    found = disturbances(QUIET, after(**changes))
+    assert found == words if words is not None else "steal" in found
+
+
+def test_a_machine_that_shows_nothing_disturbs_nothing() -> None:
+    bare = {"time": 1.0}
+    assert disturbances(bare, {"time": 2.0}) == ()
+
+
+def test_the_snapshot_counts_the_work_of_this_process() -> None:
+    before = machine.snapshot()
+    sum(number * number for number in range(2_000_000))
+    later = machine.snapshot()
+    assert later["own_cpu_s"] > before["own_cpu_s"]
+    assert later["busy_ticks"] >= before["busy_ticks"]
+
+
+class Machine:
+    """Stands in for `measure` and for the machine: the third block of each run is disturbed."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+        self.swapped = 0
+
+    def __call__(self, launch: Launch, *, expect_json: bool, interval_s: float) -> Sample:
+        self.taken += 1
+        disturbed = self.taken in (5, 6)
+        self.swapped += disturbed
+        rss = Rss(100.0 + self.taken, 100.0, 100.0, None, [], 0.0, 2)
+        return Sample(
+            status="ok",
+            exec={"wall_s": 0.1, "user_s": 0.1, "sys_s": 0.0, "minor_faults": 9},
+            result={
+                "throughput": 10.0 if disturbed else 1000.0 + self.taken % 3,
+                "unit": "ops/s",
+                "ops": 5,
+                "failed": 0,
+            },
+            rss=rss,
+            interposed=True,
+        )
+
+    def snapshot(self) -> dict[str, Any]:
+        return {**QUIET, "swap_in_pages": self.swapped}
+
+
+@pytest.fixture
+def disturbed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
+    made = Machine()
+    monkeypatch.setattr(
+        Bench.__init__,
+        "__kwdefaults__",
+        {**Bench.__init__.__kwdefaults__, "snapshot": made.snapshot},
+    )
+    for module in (ab, doctor_measure):
+        monkeypatch.setattr(module, "run_blocks", functools.partial(run_blocks, measure=made))
+    monkeypatch.setattr(ab, "new_seed", lambda: 7)
+    monkeypatch.chdir(tmp_path)
+    text = """
+schema = 1
+blocks = 8
+question = "?"
+[baseline]
+allocator = "system"
+[[candidates]]
+allocator = "system"
+[[workloads]]
+label = "job"
+command = ["true"]
+[[criteria]]
+metric = "throughput"
+kind = "equivalence"
+margin = 0.05
+"""
+    (tmp_path / "e.toml").write_text(text, encoding="utf-8")
+    return made
+
+
+def test_disturbed_samples_are_told_and_left_out_by_rule(
+    disturbed: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["ab", "e.toml", "--json", "--out", "all"])
+    everything = json.loads(capsys.readouterr().out)
+    assert everything["blocks"] == 8
+    assert any("2 of 16 samples were disturbed (swap)" in text for text in everything["warnings"])
+    disturbed.taken = 0
+    assert main(["ab", "e.toml", "--json", "--out", "some", "--exclude-unfit"]) == 0
+    fit = json.loads(capsys.readouterr().out)
+    assert (fit["verdict"], fit["blocks"]) == ("EQUIVALENT", 7)
+    assert any("2 of 16 samples left out as unfit" in text for text in fit["warnings"])
+
+
+def test_the_doctor_says_what_can_be_told_apart(
+    disturbed: Machine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "check_all", list)
+    monkeypatch.setattr(doctor_measure, "_allocator", lambda: doctor_measure.find(["system"])[0])
+    disturbed.taken = 100
+    assert main(["doctor", "--measure", "--seconds", "5", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["resolution"]
+    assert found["blocks"] >= 4
+    speed = next(item for item in found["metrics"] if item["metric"] == "throughput")
+    assert 0 < speed["spread"] < 0.01
+    assert speed["blocks_needed"]["0.01"] <= speed["blocks_needed"]["0.05"] + 10
+    assert speed["seconds_needed"]["0.05"] > 0
+    assert main(["doctor", "--measure", "--seconds", "5"]) == 0
+    assert "against itself" in capsys.readouterr().out
+
+
+def test_a_biased_self_check_is_noticed() -> None:
+    generator = np.random.default_rng(1)
+    fair = resolution("cpu", "row", generator.normal(0, 0.01, 12))
+    assert fair is not None
+    assert not fair.biased
+    assert fair.smallest < 0.01
+    assert fair.blocks[0.05] == 3
+    biased = resolution("cpu", "row", generator.normal(0.05, 0.01, 12))
+    assert biased is not None
+    assert biased.biased
+    assert resolution("cpu", "row", np.array([0.1, 0.2])) is None
