@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 BAND_POINTS = 240
 NAMES_OF_PHASES = {"work-begin": "work", "work-end": "idle", "idle-end": "end"}
 START = "start"
+LEAST_PHASE_S = 0.001
+"""Shorter phases are left out: nobody looked at the memory in them."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,7 @@ def _phases_of(trace: Trace) -> dict[str, Phase]:
     for name, begin_s, end_s in zip(names, edges, edges[1:], strict=False):
         seen[name] = seen.get(name, 0) + 1
         title = f"{name} {seen[name]}" if times[name] > 1 else name
-        if end_s <= begin_s:
+        if end_s - begin_s < LEAST_PHASE_S:
             continue
         inside = [
             kb for at, kb in zip(trace.seconds, trace.kb, strict=True) if begin_s <= at <= end_s

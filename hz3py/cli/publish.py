@@ -32,7 +32,7 @@ class Summary:
     Attributes:
         records: The samples by row, allocator and block, as planned.
         samples: The same as a frame.
-        traces: Resident memory of all samples by row and allocator.
+        traces: Resident memory of all samples by row and allocator; empty unless watched for.
         arms: Lines of the result table.
         totals: One line per allocator over all rows.
         document: The JSON document.
@@ -82,8 +82,8 @@ def summarise(results: Results, folder: Path) -> Summary:
     samples = frame(records)
     lines = arms(samples)
     totals = overall(lines)
-    held = traces(records, idle_times(results.run))
     watched = about_memory(results.run)
+    held = traces(records, idle_times(results.run)) if watched else {}
     short = memory_tables.short_series(records) if watched else []
     doubts = [*results.run.warnings, *_doubts(results, lines), *disturbance_doubts(samples), *short]
     warnings = list(dict.fromkeys(doubts))
@@ -156,7 +156,8 @@ def _draw(
     curves = typical_curves(records, idle_times(run))
     files: list[Path] = []
     try:
-        if any(line.blocks for line in lines):
+        has_speed = not run.watch.get("idle_s")
+        if has_speed and any(line.blocks for line in lines):
             files += style.save(plots.speed_figure(lines), folder / "throughput", FORMATS)
         if curves:
             files += style.save(plots.rss_figure(curves), folder / "rss", FORMATS)

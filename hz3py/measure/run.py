@@ -66,9 +66,9 @@ def measure(
     """
     kills_before = oom_kills()
     with contextlib.ExitStack() as resources:
-        account = _account_file(resources) if observe and _is_ours(launch) else None
-        if account is not None:
-            asked = {OBSERVE_VARIABLE: "exit", OBSERVE_FILE_VARIABLE: str(account)}
+        accounts = _account_folder(resources) if observe and _is_ours(launch) else None
+        if accounts is not None:
+            asked = {OBSERVE_VARIABLE: "exit", OBSERVE_FILE_VARIABLE: f"{accounts}/%p"}
             launch = replace(launch, env={**launch.env, **asked})
         phase_in, phase_out = _pipe(resources)
         pid_in, pid_out = _pipe(resources)
@@ -78,7 +78,7 @@ def measure(
         with contextlib.nullcontext() if lines is None else lines:
             output = _run(launch, pid_out, phase_out, lines)
         recording = _stop_sampler(sampler)
-        observation = None if account is None else _observation(account)
+        observation = None if accounts is None else _observation(accounts)
     seen = Seen(
         report=output.report,
         stdout=output.stdout,
@@ -96,17 +96,19 @@ def _is_ours(launch: Launch) -> bool:
     return path is not None and path.name.startswith("libhz3")
 
 
-def _account_file(resources: contextlib.ExitStack) -> Path:
-    return Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="hz3-")), "account")
+def _account_folder(resources: contextlib.ExitStack) -> Path:
+    return Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="hz3-")))
 
 
-def _observation(file: Path) -> dict[str, Any] | None:
-    """Read the allocator's account; none if the program did not end by exit()."""
-    try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return document if isinstance(document, dict) else None
+def _observation(folder: Path) -> dict[str, Any] | None:
+    """Read the accounts of all processes that ended by exit(); return that of the largest."""
+    found: list[dict[str, Any]] = []
+    for file in folder.iterdir():
+        with contextlib.suppress(OSError, ValueError):
+            document = json.loads(file.read_text(encoding="utf-8"))
+            if isinstance(document, dict) and isinstance(document.get("resident_bytes"), int):
+                found.append(document)
+    return max(found, key=lambda document: int(document["resident_bytes"]), default=None)
 
 
 @dataclass(frozen=True)

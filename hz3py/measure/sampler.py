@@ -36,7 +36,7 @@ SCAN_S = 0.02
 SCAN_SHARE = 50
 # Double the interval when the last samples took more than this share of one CPU.
 MAX_CPU_SHARE = 0.01
-COST_CHECK_SAMPLES = 64
+COST_CHECK_SAMPLES = 32
 MAX_INTERVAL_S = 0.1
 # A program rests that used at most one clock tick of CPU time (5 %) in such a window.
 QUIET_WINDOW_S = 0.2

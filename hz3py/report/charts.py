@@ -12,7 +12,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from hz3py.analysis.summary import Arm, Overall
+from hz3py.analysis.summary import Arm
 from hz3py.report import numbers
 from hz3py.report.curves import Curve
 from hz3py.report.scales import Scale, Tick, covering
@@ -273,56 +273,6 @@ def _path(points: Iterable[tuple[float, float]], x: Scale, y: Scale) -> str:
 
 
 @dataclass(frozen=True)
-class Point:
-    """One allocator in the overview."""
-
-    number: int
-    name: str
-    x: float
-    y: float
-    label_y: float
-    left: bool
-    hint: str
-
-
-@dataclass(frozen=True)
-class Overview:
-    """Speed against memory of all allocators over all rows."""
-
-    points: tuple[Point, ...]
-    x_ticks: tuple[Tick, ...]
-    y_ticks: tuple[Tick, ...]
-
-
-OVERVIEW_HEIGHT = 262
-
-
-def overview(totals: Sequence[Overall], numbering: Mapping[str, int]) -> Overview | None:
-    """Return the overview; None with fewer than two allocators that have both figures."""
-    known = [t for t in totals if not (math.isnan(t.throughput) or math.isnan(t.rss_mean))]
-    if len(known) < 2:
-        return None
-    most = max(line.rss_mean for line in known)
-    x = Scale(1.0 - 0.06 * (most - 0.9), 1.0 + 1.12 * (most - 1.0) + 0.02, 44, 348)
-    y = Scale(0.0, 1.05, 218, 12)
-    points: list[Point] = []
-    taken: list[tuple[float, float]] = []
-    for line in sorted(known, key=lambda line: -line.throughput):
-        at_x, at_y = x.at(line.rss_mean), y.at(line.throughput)
-        label_y = at_y + 4
-        while any(abs(label_y - other) < 15 and abs(at_x - place) < 130 for place, other in taken):
-            label_y += 3
-        taken.append((at_x, label_y))
-        hint = (
-            f"{line.allocator}: speed {numbers.ratio(line.throughput)} of the fastest, "
-            f"memory {numbers.ratio(line.rss_mean)} times the leanest"
-        )
-        number = numbering[line.allocator]
-        points.append(Point(number, line.allocator, at_x, at_y, label_y, at_x > 250, hint))
-    return Overview(tuple(points), x.ticks(4), y.ticks(4))
-
-
-@dataclass(frozen=True)
 class Step:
     """One part of resident memory in a waterfall: from where the parts above it end."""
 
@@ -345,6 +295,7 @@ class Waterfall:
 
 
 _MOST_PARTS = 14
+_SMALL_BYTES = 0.01 * 2**20
 
 
 def waterfall(
@@ -367,14 +318,14 @@ def waterfall(
         rest = sum(size for _, size in shown[_MOST_PARTS - 1 :])
         shown = [*shown[: _MOST_PARTS - 1], ("smaller parts", rest)]
     whole = max([sum(size for _, size in shown), *totals.values()])
-    scale = Scale(0.0, whole, 136, 296)
+    scale = Scale(0.0, whole, 136, 288)
     steps: list[Step] = []
     reached = 0.0
     for name, size in [*shown, *totals.items()]:
         is_total = len(steps) >= len(shown)
         begin = scale.at(0.0 if is_total else reached)
         end = scale.at(size if is_total else reached + size)
-        text = f"{numbers.mib(size / 1024)} MiB"
+        text = f"{numbers.mib(size / 1024) if size >= _SMALL_BYTES else '< 0.01'} MiB"
         kind = "total" if is_total else "part"
         steps.append(
             Step(name, 4 + 22 * len(steps), begin, max(1.0, round(end - begin, 1)), text, kind)

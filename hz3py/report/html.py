@@ -11,13 +11,14 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from hz3py.analysis.summary import Arm
-from hz3py.report import charts, memory_tables, numbers, style
+from hz3py.report import charts, memory_tables, numbers, overview, style
 from hz3py.report.curves import Curve
 from hz3py.report.story import Story, blocks_of, own_ratios, parts
 from hz3py.report.table import heading
 from hz3py.store.export import frame
 
 _MOST_DATA_POINTS = 300
+_DESCRIPTION = ("size", "block_bytes", "span_bytes")
 
 
 def render(story: Story) -> str:
@@ -46,7 +47,7 @@ def render(story: Story) -> str:
         cards=_cards(story),
         colours=_colours(story.allocators),
         numbering=numbering,
-        overview=charts.overview(story.totals, numbering) if story.has_speed else None,
+        overview=overview.overview(story.totals, numbering) if story.has_speed else None,
         lines=[_line(arm, numbering, least.get(arm.label)) for arm in story.arms],
         speed_panels=_speed_panels(story, numbering) if story.has_speed else [],
         rss_panels=_rss_panels(story, numbering),
@@ -58,6 +59,7 @@ def render(story: Story) -> str:
         tables=_account_tables(accounts),
         data=_data(story),
         charts=charts,
+        overview_height=overview.OVERVIEW_HEIGHT,
     )
 
 
@@ -178,21 +180,34 @@ def _account_tables(
     found = []
     for (label, name), account in accounts.items():
         where = f"{label}, {name}"
-        classes = [entry for entry in account.get("classes") or () if isinstance(entry, Mapping)]
-        columns = list(dict.fromkeys(str(key) for entry in classes for key in entry))
-        lines = [[_word(entry.get(column, "")) for column in columns] for entry in classes]
+        classes = [entry for entry in account.get("classes") or () if _is_used(entry)]
+        keys = list(dict.fromkeys(str(key) for entry in classes for key in entry))
+        lines = [[_word(entry.get(key, "")) for key in keys] for entry in classes]
         if lines:
-            found.append((f"Size classes: {where}", columns, lines))
+            found.append((f"Size classes: {where}", [_title(key) for key in keys], lines))
         for title in ("segments", "counters"):
             values = account.get(title)
             if isinstance(values, Mapping) and values:
-                pairs = [[str(key), _word(value)] for key, value in values.items()]
+                pairs = [[_title(key), _word(value)] for key, value in values.items()]
                 found.append((f"{title.capitalize()}: {where}", [title, "value"], pairs))
     return found
 
 
+def _title(key: Any) -> str:
+    return str(key).replace("_", " ")
+
+
+def _is_used(entry: Any) -> bool:
+    """Tell whether a size class holds anything beside its own description."""
+    return isinstance(entry, Mapping) and any(
+        bool(value) for key, value in entry.items() if key not in _DESCRIPTION
+    )
+
+
 def _word(value: Any) -> str:
-    return f"{value:,}".replace(",", " ") if isinstance(value, int) else str(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        return str(value)
+    return f"{value:,}".replace(",", " ")
 
 
 def _data(story: Story) -> dict[str, Any]:

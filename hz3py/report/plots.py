@@ -158,7 +158,8 @@ def _rss_panel(panel: Axes, curves: Sequence[Curve], colours: dict[str, str]) ->
             panel.plot(*work[-1], marker="o", markersize=4, color=colour)
     _phase_names(panel, curves)
     panel.set_ylim(bottom=0)
-    panel.set_xlim(left=0)
+    longest_s = max(curve.seconds[-1] for curve in curves)
+    panel.set_xlim(0, 1.02 * longest_s if longest_s > 0 else 1.0)
 
 
 def _phase_names(panel: Axes, curves: Sequence[Curve]) -> None:

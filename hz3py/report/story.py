@@ -229,7 +229,8 @@ def _speed_sentence(story: Story, known: Sequence[Overall]) -> str:
     )
     own = [arm for arm in story.arms if arm.allocator == first.allocator and arm.blocks]
     certain = sum(arm.to_best_other.known and arm.to_best_other.low > 1 for arm in own)
-    sure = f", beyond doubt in {certain}" if any(arm.to_best_other.known for arm in own) else ""
+    known_intervals = any(arm.to_best_other.known for arm in own)
+    sure = f" (in {certain} by more than the 95 % interval)" if known_intervals else ""
     return (
         f"{who}: {ratio(first.throughput)} of the best speed of each row (geometric mean), "
         f"fastest in {first.wins} of {rows}{sure}; "

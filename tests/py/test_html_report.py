@@ -106,7 +106,7 @@ def test_every_row_and_allocator_is_there(page: Callable[..., Page]) -> None:
     assert found.count("circle", class_="dot") == 2 * 2 * 3 * 3
     assert found.count("path", class_="spread") == 2 * 3
     assert "hz3 is the fastest over 2 rows" in found.text
-    assert "fastest in 2 of 2, beyond doubt in 2" in found.text
+    assert "fastest in 2 of 2 (in 2 by more than the 95 % interval)" in found.text
     assert "a warning <b>of the start</b>" in found.text
 
 

@@ -317,3 +317,37 @@ def test_interrupt_ends_the_program_first(
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 9
     wait_until(lambda: not is_running(pid))
+
+
+def test_the_account_of_the_largest_process_is_kept(malloc_library: Allocator) -> None:
+    if malloc_library.path is None or not malloc_library.path.name.startswith("libhz3"):
+        pytest.skip("hz3 is not built")
+    script = """
+    folder=${HZ3_OBSERVE_FILE%/*}
+    test "$HZ3_OBSERVE" = exit && test "${HZ3_OBSERVE_FILE##*/}" = %p || exit 3
+    echo '{"resident_bytes": 2, "parts": {"live": 1}}' > "$folder/1"
+    echo '{"resident_bytes": 999999999999, "parts": {"live": 7}}' > "$folder/2"
+    echo '{"resident_bytes": "many"}' > "$folder/3"
+    echo '{"resident_' > "$folder/4"
+    """
+    launch = Launch(("sh", "-c", script), malloc_library, timeout_s=60)
+    sample = measure(launch, expect_json=False, observe=True)
+    assert (sample.status, sample.detail) == ("ok", "")
+    assert sample.observation == {"resident_bytes": 999999999999, "parts": {"live": 7}}
+    assert Sample.from_json(sample.to_json()) == sample
+    assert measure(launch, expect_json=False).status == "failed", "nobody asked for an account"
+
+
+def test_no_account_is_asked_of_other_allocators(shell: Function, system_malloc: Allocator) -> None:
+    launch = Launch(("sh", "-c", 'test -z "$HZ3_OBSERVE"'), system_malloc, timeout_s=60)
+    sample = measure(launch, expect_json=False, observe=True)
+    assert (sample.status, sample.observation) == ("ok", None)
+
+
+def test_a_program_that_is_ended_after_its_rest_is_no_failure(system_malloc: Allocator) -> None:
+    launch = Launch(("sleep", "60"), system_malloc, timeout_s=50)
+    sample = measure(launch, expect_json=False, idle_s=0.4)
+    assert (sample.status, sample.exec["signal"]) == ("ok", signal.SIGTERM)
+    assert sample.rss is not None
+    assert [name for name, _ in sample.rss.marks] == ["work-end", "idle-end"]
+    assert sample.rss.idle_kb is not None

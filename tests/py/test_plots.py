@@ -11,13 +11,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from hz3py.analysis.intervals import Interval
 from hz3py.analysis.summary import Arm, RssFigures
-from hz3py.report import plots, style
+from hz3py.report import overview, plots, style
 from hz3py.report.curves import Curve, typical_curves
 from hz3py.store.records import SampleRecord
 
@@ -174,3 +176,23 @@ def test_a_home_that_cannot_be_written_is_no_trouble(
     monkeypatch.setenv("XDG_CONFIG_HOME", str(blocker))
     style.new_figure(1, 1)
     assert Path(os.environ["MPLCONFIGDIR"]).is_relative_to(tempfile.gettempdir())
+
+
+@given(
+    st.lists(st.tuples(st.floats(60, 300), st.floats(30, 200)), min_size=1, max_size=5, unique=True)
+)
+def test_names_stay_on_paper_and_off_each_other(places: list[tuple[float, float]]) -> None:
+    names = [f"alloc{number}" for number in range(len(places))]
+    labels = overview.labelled(places, names)
+    assert len(labels) == len(places)
+    for label in labels:
+        left, _, right, _ = overview._box(label.x, label.y, label.anchor, 6.8 * 6)
+        assert -50 < left < right < overview.WIDTH + 50
+
+
+def test_names_of_close_points_do_not_cover_each_other() -> None:
+    places = [(280.0, 100.0), (240.0, 104.0), (246.0, 108.0)]
+    labels = overview.labelled(places, ["tcmalloc", "system", "jemalloc"])
+    boxes = [overview._box(label.x, label.y, label.anchor, 6.8 * 8) for label in labels]
+    pairs = [(a, b) for a in range(3) for b in range(a)]
+    assert not any(overview._overlap(boxes[a], boxes[b]) for a, b in pairs)
