@@ -83,7 +83,7 @@ def test_children_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_short_program_is_told_to_be_short(capsys: pytest.CaptureFixture[str]) -> None:
-    document = rss(capsys, program="pass")
+    document = rss(capsys, "--interval", "100", program="pass")
     (row,) = document["rows"]
     assert row["rss_kb"]["peak"] > 1000
     assert any("ends too soon for a series" in text for text in document["warnings"])
