@@ -110,7 +110,7 @@ void swing() {
 void pressure() {
   Blocks blocks;
   for (int round = 0; round < 2; ++round) {
-    for (const std::size_t size : {2048, 32768, 512, 8192}) {
+    for (const std::size_t size : {2048U, 32768U, 512U, 8192U}) {
       blocks.fill(size, 50 * kMiB);
       blocks.thin(0);
     }

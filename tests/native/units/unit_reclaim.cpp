@@ -61,7 +61,7 @@ void free_first(std::size_t count) {
 
 TEST(exhaustion_says_so_and_everything_comes_back) {
   boot_small();
-  for (const std::size_t size : {16384, 1024, 100000, 96, 40000}) {
+  for (const std::size_t size : {16384U, 1024U, 100000U, 96U, 40000U}) {
     errno = 0;
     const std::size_t count = exhaust(size);
     CHECK_EQ(errno, ENOMEM);
@@ -80,7 +80,7 @@ TEST(no_request_fails_while_caches_hold_the_memory) {
   set("transfer_bytes", 64 << 20);
   set("bin_bytes", 1 << 20);
   for (int round = 0; round < 10; ++round) {
-    for (const std::size_t size : {64, 2048, 32768, 200, 131072, 8192}) {
+    for (const std::size_t size : {64U, 2048U, 32768U, 200U, 131072U, 8192U}) {
       const std::size_t count = kArenaBytes / 4 * 3 / hz3_good_size(size);
       for (std::size_t i = 0; i < count; ++i) {
         blocks[i] = hz3_malloc(size);
