@@ -145,8 +145,12 @@ def overall(lines: Sequence[Arm]) -> list[Overall]:
                 missing=len(own) - len(counted),
                 throughput=_geometric(line.to_best.estimate for line in counted),
                 wins=sum(line.to_best.estimate == 1.0 for line in counted),
-                rss_mean=_geometric(line.rss.mean / leanest_mean[line.label] for line in counted),
-                rss_peak=_geometric(line.rss.peak / leanest_peak[line.label] for line in counted),
+                rss_mean=_geometric(
+                    line.rss.mean / leanest_mean.get(line.label, math.nan) for line in counted
+                ),
+                rss_peak=_geometric(
+                    line.rss.peak / leanest_peak.get(line.label, math.nan) for line in counted
+                ),
             )
         )
     return sorted(result, key=lambda line: -_or_zero(line.throughput))

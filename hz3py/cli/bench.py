@@ -25,12 +25,12 @@ from hz3py.cli.options import (
     split,
 )
 from hz3py.cli.planned import show_plan
-from hz3py.cli.present import present
+from hz3py.cli.present import present, present_imported
 from hz3py.cli.session import new_seed
 from hz3py.errors import UsageError
 from hz3py.measure.plan import Plan
 from hz3py.report.numbers import plural
-from hz3py.workloads import suites
+from hz3py.workloads import mimalloc_bench, suites
 from hz3py.workloads.catalogue import TOUCHES
 from hz3py.workloads.rows import Row, command_row
 
@@ -82,6 +82,18 @@ class Work:
 @click.option("--touch", type=click.Choice(TOUCHES), help="How much of each block is written.")
 @click.option("--timeout", type=click.FloatRange(min=0.1), help="Seconds until a sample is hung.")
 @click.option("--seed", type=int, help="Seed of the order of samples [default: the time].")
+@click.option(
+    "--mimalloc-bench",
+    "foreign",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Run the programs of this build of mimalloc-bench.",
+)
+@click.option(
+    "--import-mimalloc-bench",
+    "imported",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Show the results in this benchres.csv; nothing is run.",
+)
 @output_options
 @click.option("--dry-run", is_flag=True, help="Show what would run and how long it would take.")
 @json_option
@@ -99,6 +111,8 @@ def command(
     touch: str | None,
     timeout: float | None,
     seed: int | None,
+    foreign: Path | None,
+    imported: Path | None,
     folder: Path | None,
     resumed: Path | None,
     dry_run: bool,
@@ -116,11 +130,15 @@ def command(
     if resumed is not None:
         refuse_beside_resume(ctx)
         return present(sessions.resume(resumed), as_json=as_json)
+    if imported is not None:
+        return present_imported(imported, folder, as_json=as_json)
     words = program(ctx)
     if suite and suite_option:
         raise UsageError("the suite is given twice", "give SUITE or --suite, not both")
     chosen = suite or suite_option
-    if words is None:
+    if foreign is not None:
+        work = _foreign_work(foreign, workloads, suite=chosen, threads=threads, touch=touch)
+    elif words is None:
         work = _suite_work(chosen or DEFAULT_SUITE, workloads, threads, touch)
     else:
         work = _command_work(words, suite=chosen, workloads=workloads, threads=threads, touch=touch)
@@ -168,6 +186,18 @@ def _suite_work(
         which=shutil.which,
     )
     return Work(suite.name, selection.rows, suite.blocks, selection.notes)
+
+
+def _foreign_work(folder: Path, workloads: str | None, **not_for_programs: object) -> Work:
+    """Measure the programs of a mimalloc-bench build."""
+    for name, value in not_for_programs.items():
+        if value is not None:
+            raise UsageError(
+                f"--{name} does not go with --mimalloc-bench",
+                "its programs are run as it runs them; leave one of the two out",
+            )
+    found = mimalloc_bench.find_rows(folder, len(os.sched_getaffinity(0)), split(workloads))
+    return Work(mimalloc_bench.SUITE, found.rows, mimalloc_bench.BLOCKS, found.notes)
 
 
 def _command_work(words: tuple[str, ...], **not_for_commands: object) -> Work:

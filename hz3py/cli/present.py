@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import textwrap
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from hz3py.analysis.summary import Arm
 from hz3py.cli import session as sessions
@@ -15,7 +16,10 @@ from hz3py.cli.show import show
 from hz3py.report.memory_tables import sampler_sentence
 from hz3py.report.table import bench_table, legend, overall_table
 from hz3py.report.text import Table
-from hz3py.store.results import read
+from hz3py.store import mimalloc_bench
+from hz3py.store.records import RunRecord
+from hz3py.store.results import Writer, read
+from hz3py.system.machine import hz3_version
 
 TEXT_WIDTH = 100
 
@@ -59,6 +63,33 @@ def present(
         _print(published, table)
         note(sampler_sentence(results.samples) or "memory was not sampled")
     return EXIT_INTERRUPTED if outcome.interrupted else published.exit_code
+
+
+def present_imported(path: Path, folder: Path | None, *, as_json: bool) -> int:
+    """Store the results of mimalloc-bench as a run of ours, and show them.
+
+    Args:
+        path: Its benchres.csv.
+        folder: Where results go; None makes ./hz3-results/<time>-mimalloc-bench.
+        as_json: Print the JSON document instead of tables.
+
+    Raises:
+        StoreError: The file has another form, or results cannot be written.
+    """
+    lines = mimalloc_bench.read_lines(path)
+    first, *others = mimalloc_bench.records(lines, path.name, hz3_version() or "unknown")
+    if not isinstance(first, RunRecord):
+        raise TypeError("the first record is not that of a run")
+    with Writer.create(folder or sessions.new_folder(first.suite), first) as writer:
+        for record in others:
+            writer.append(record)
+        place = writer.directory
+    published = publish(read(place), place)
+    if as_json:
+        out_json(published.document)
+    else:
+        _print(published, bench_table)
+    return published.exit_code
 
 
 def _print(published: Published, table: Callable[[Sequence[Arm]], Table]) -> None:

@@ -89,7 +89,7 @@ def start(
         fixed_kb=dict(fixed_kb or {}),
         watch=dict(watch or {}),
     )
-    return Session(plan, run, Writer.create(folder or _new_folder(plan.suite), run))
+    return Session(plan, run, Writer.create(folder or new_folder(plan.suite), run))
 
 
 def resume(folder: Path) -> Session:
@@ -203,7 +203,8 @@ def _doubts() -> list[str]:
     return [sentence(finding) for finding in check_all() if finding.state != "ok"]
 
 
-def _new_folder(suite: str) -> Path:
+def new_folder(suite: str) -> Path:
+    """Return a folder that does not exist yet: ./hz3-results/<time>-<suite>."""
     stem = f"{time.strftime('%Y-%m-%dT%H-%M-%S')}-{re.sub(r'[^A-Za-z0-9._-]+', '-', suite)}"
     folder = Path(RESULTS_FOLDER) / stem
     number = 2
