@@ -19,6 +19,7 @@ COMMANDS = {
     "report": "Make a report of a run: one HTML file, Markdown or text.",
     "compare": "Show how two runs, or two allocators of a run, differ.",
     "run": "Run a program under an allocator.",
+    "top": "Watch the allocator of a running process.",
     "knobs": "List the knobs of hz3.",
     "allocators": "List the allocators on this machine.",
     "workloads": "List the packaged workload programs.",

@@ -13,7 +13,9 @@
 namespace hz3 {
 namespace {
 
-constexpr std::uint64_t kUpdateNs = 100'000'000;
+// Short, so that little is missing when a process falls idle after a burst; an update takes some
+// microseconds.
+constexpr std::uint64_t kUpdateNs = 10'000'000;
 
 constexpr struct {
   const char* name;
@@ -92,12 +94,13 @@ void write_page(const hz3_stats& stats, const std::uint64_t* counters) {
   page->sequence.store(sequence + 2, std::memory_order_release);  // even after them [live-page]
 }
 
-void try_update() {
+// False when a lock could not be had.
+bool try_update() {
   hz3_stats stats;
   std::uint64_t counters[kCounterCount];
   {
     const AllLocks locks(AllLocks::Patience::kNone);
-    if (locks.missed() != 0) return;  // the next slow event but some is soon enough
+    if (locks.missed() != 0) return false;
     read_stats_locked(&stats);
     read_counters_locked(counters, kCounterCount);
   }
@@ -108,6 +111,7 @@ void try_update() {
   }
   if (page == nullptr) open_page();
   if (page != nullptr) write_page(stats, counters);
+  return true;
 }
 
 }  // namespace
@@ -123,8 +127,7 @@ void start_live_page() {
 void update_live_page(std::uint64_t now_ns) {
   if (now_ns < due_ns.load(std::memory_order_relaxed)) return;
   if (!lock.try_lock()) return;
-  due_ns.store(now_ns + kUpdateNs, std::memory_order_relaxed);
-  if (wanted) try_update();
+  if (!wanted || try_update()) due_ns.store(now_ns + kUpdateNs, std::memory_order_relaxed);
   lock.unlock();
 }
 

@@ -1,7 +1,7 @@
 // The live page: gauges and counters of this process for whoever watches it from outside.
 //
 // With live_page=1 the process keeps the file /dev/shm/hz3-<user>-<process>, which only its user
-// can read, up to date: at slow events, at most ten times a second, so the figures of an idle
+// can read, up to date: at slow events, at most a hundred times a second, so the figures of an idle
 // process are as old as its last slow event. It is removed at exit; one that stayed behind (the
 // process was killed, or became another program) is mapped by nobody any more. A child of fork gets
 // a page of its own at its first update; a program in secure execution publishes nothing.
@@ -47,7 +47,7 @@ static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 // At boot, after the knobs were read: publishes if the knob says so.
 void start_live_page();
 
-// Writes new figures if the old ones are a tenth of a second old. In a slow event; waits for
+// Writes new figures if the old ones are a hundredth of a second old. In a slow event; waits for
 // nobody.
 void update_live_page(std::uint64_t now_ns);
 

@@ -145,9 +145,8 @@ constexpr hz3_knob_info knob_table[kKnobCount] = {
      "at each SIGUSR2; stops slow paths for milliseconds per gigabyte",
      "A19", "off|exit|signal", HZ3_KNOB_CHOICE, HZ3_KNOB_AT_START, 0, 2, 0},
     {"live_page", "HZ3_LIVE_PAGE", "",
-     "publish gauges and counters for `hz3 top` in a file in /dev/shm: ten updates a second at "
-     "most, "
-     "on slow paths",
+     "publish gauges and counters for `hz3 top` in a file in /dev/shm: at most a hundred updates a "
+     "second, on slow paths",
      "A19", nullptr, HZ3_KNOB_BOOL, HZ3_KNOB_AT_START, 0, 1, 0},
 };
 
