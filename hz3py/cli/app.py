@@ -20,6 +20,8 @@ COMMANDS = {
     "compare": "Show how two runs, or two allocators of a run, differ.",
     "run": "Run a program under an allocator.",
     "top": "Watch the allocator of a running process.",
+    "tune": "Search better knobs for a workload, a program or a server.",
+    "verify": "Measure again whether a tuned profile still pays.",
     "knobs": "List the knobs of hz3.",
     "allocators": "List the allocators on this machine.",
     "workloads": "List the packaged workload programs.",

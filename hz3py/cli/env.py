@@ -65,7 +65,8 @@ FORMATS: dict[str, Callable[[Path, Mapping[str, str]], list[str]]] = {
     help="Where the lines go.",
 )
 @click.option("--knob", "knobs", multiple=True, metavar="NAME=VALUE", help="Also set this knob.")
-def command(*, name: str, kind: str, knobs: tuple[str, ...]) -> None:
+@click.option("--profile", metavar="FILE", help="Also set the knobs that `hz3 tune` found.")
+def command(*, name: str, kind: str, knobs: tuple[str, ...], profile: str | None) -> None:
     r"""Print the lines that deploy an allocator.
 
     \b
@@ -73,17 +74,18 @@ def command(*, name: str, kind: str, knobs: tuple[str, ...]) -> None:
     """
     own = parse_extra([name]) if "=" in name else {}
     allocator = find([*own] or [name], own)[0]
-    if knobs and allocator.name not in BUNDLED:
-        raise UsageError("--knob speaks to hz3, and another allocator is chosen")
+    if (knobs or profile) and allocator.name not in BUNDLED:
+        option = "--knob" if knobs else "--profile"
+        raise UsageError(f"{option} speaks to hz3, and another allocator is chosen")
     if not allocator.installed:
         raise UsageError(f"{allocator.name} is not installed", allocator.install_hint)
     if allocator.path is None:
         raise UsageError("the system malloc needs no lines: it is what programs use by themselves")
     values: dict[str, str] = {}
-    if knobs:
-        from hz3py.cli.knob_values import variables
+    if knobs or profile:
+        from hz3py.cli.knob_values import variables_with
 
-        values = variables(knobs)
+        values = variables_with(profile, knobs)
     for line in FORMATS[kind](allocator.path, values):
         out(line)
 

@@ -66,6 +66,21 @@ def variables(options: Sequence[str]) -> dict[str, str]:
     return result
 
 
+def variables_with(profile: str | None, options: Sequence[str]) -> dict[str, str]:
+    """Return the variables of a profile, and of NAME=VALUE options that go before it.
+
+    Raises:
+        UsageError: The profile cannot be read, or a knob or value in it or in an option is refused.
+        UnfitMachineError: The table cannot be read.
+    """
+    settings: list[str] = []
+    if profile is not None:
+        from hz3py.tuning.profile import read
+
+        settings = read(profile).settings()
+    return variables([*settings, *options])
+
+
 def _refusal(info: KnobInfo, value: str) -> str:
     """Try the value on the private instance in this process."""
     from hz3py import native

@@ -33,6 +33,7 @@ Options:
                          tcmalloc, mimalloc, jemalloc, tbbmalloc, scudo, or the
                          path of a library.
   --knob NAME=VALUE      Set a knob of hz3 (see `hz3 knobs`); may be repeated.
+  --profile FILE         Set the knobs of a profile that `hz3 tune` wrote.
   --observe FILE         At exit, write where resident memory sits, as JSON.
   --waterfall            At exit, show where resident memory sits, on stderr.
   --picture FILE         The same as a picture: .png, .svg or .pdf.
@@ -40,7 +41,7 @@ Options:
   -h, --help             Show this message and exit."""
 
 _SWITCHES = ("--proof", "--waterfall")
-_VALUED = ("--allocator", "--knob", "--observe", "--picture")
+_VALUED = ("--allocator", "--knob", "--profile", "--observe", "--picture")
 _SEPARATORS = " \t\n:"
 
 
@@ -51,6 +52,7 @@ class Request:
         program: The program and its arguments.
         allocator: Name or path of an allocator.
         knobs: NAME=VALUE texts.
+        profile: File with knobs that were tuned, or None.
         observe: File for the allocator's own account of its memory, or None.
         waterfall: Whether to show that account on stderr.
         picture: File for a picture of that account, or None.
@@ -62,6 +64,7 @@ class Request:
         self.program: list[str] = []
         self.allocator = "hz3"
         self.knobs: list[str] = []
+        self.profile: str | None = None
         self.observe: str | None = None
         self.waterfall = False
         self.picture: str | None = None
@@ -93,10 +96,10 @@ def _main(arguments: Sequence[str]) -> int:
     if library is not None:
         target.check(path)
     environment = dict(os.environ)
-    if request.knobs:
-        from hz3py.cli.knob_values import variables
+    if request.knobs or request.profile is not None:
+        from hz3py.cli.knob_values import variables_with
 
-        environment.update(variables(request.knobs))
+        environment.update(variables_with(request.profile, request.knobs))
     if request.observes() or request.proof:
         from hz3py.cli.watched import Wanted, run_watched
 
@@ -140,10 +143,11 @@ def parse(arguments: Sequence[str]) -> Request | None:
     if not words:
         raise _usage_error("no program to run", "write `hz3 run -- PROGRAM ARGS`")
     request.program = words
-    if request.allocator not in ("hz3", "hz3-checked") and (request.knobs or request.observes()):
+    speaks = request.knobs or request.profile or request.observes()
+    if request.allocator not in ("hz3", "hz3-checked") and speaks:
         raise _usage_error(
-            "--knob, --observe, --waterfall and --picture speak to hz3, and another allocator is "
-            "chosen",
+            "--knob, --profile, --observe, --waterfall and --picture speak to hz3, and another "
+            "allocator is chosen",
             "leave out --allocator",
         )
     return request

@@ -20,6 +20,7 @@ from hz3py.measure.marks import LineMarks
 from hz3py.measure.sample import Rss, Sample
 from hz3py.measure.series import Recording, parse_recording, summarise
 from hz3py.measure.verdict import Seen, judge_end, parse_result, prove
+from hz3py.measure.visit import Visit, Visitor
 from hz3py.system.launch import environment, launcher_argv
 from hz3py.system.oom import oom_kills
 
@@ -45,6 +46,7 @@ def measure(
     idle_s: float = 0.0,
     mark: re.Pattern[str] | None = None,
     observe: bool = False,
+    visitor: Visitor | None = None,
 ) -> Sample:
     """Run `launch` once and return everything it told.
 
@@ -60,6 +62,7 @@ def measure(
         idle_s: End a program that stays alive after so many seconds of rest; 0 waits for its end.
         mark: Lines of output that match it mark a phase, named by the first group or the match.
         observe: Ask hz3 for its own account of its memory at exit; other allocators have none.
+        visitor: Deals with the program while it runs, and ends it; None leaves it alone.
 
     Raises:
         UnfitMachineError: ``hz3-exec`` is not installed.
@@ -76,7 +79,7 @@ def measure(
         _avoid(sampler.pid, launch.affinity)
         lines = None if mark is None else LineMarks(mark, os.dup(phase_out.fileno()))
         with contextlib.nullcontext() if lines is None else lines:
-            output = _run(launch, pid_out, phase_out, lines)
+            output = _run(launch, pid_out, phase_out, lines, visitor)
         recording = _stop_sampler(sampler)
         observation = None if accounts is None else _observation(accounts)
     seen = Seen(
@@ -149,7 +152,11 @@ def _rss(recording: Recording, seen: Seen) -> Rss | None:
 
 
 def _run(
-    launch: Launch, pid_out: FileIO, phase_out: FileIO, lines: LineMarks | None = None
+    launch: Launch,
+    pid_out: FileIO,
+    phase_out: FileIO,
+    lines: LineMarks | None,
+    visitor: Visitor | None,
 ) -> _Output:
     """Start the launcher, take in all output, and wait for its end.
 
@@ -171,21 +178,31 @@ def _run(
         resources.enter_context(process)
         assert process.stdout is not None
         assert process.stderr is not None
+        visit = None if visitor is None else Visit(visitor, process, phase_out.fileno())
+
+        def seen(descriptor: int, data: bytes) -> None:
+            if lines is not None:
+                lines.feed(descriptor, data)
+            if visitor is not None:
+                visitor.hear(data)
+
         try:
             for end in inherited:
                 end.close()
             streams = (process.stdout.fileno(), process.stderr.fileno())
-            tails = _collect(
-                report_in.fileno(), *streams, seen=None if lines is None else lines.feed
-            )
+            tails = _collect(report_in.fileno(), *streams, seen=seen)
         except BaseException:
             _end(process)
             raise
+        finally:
+            if visit is not None:
+                visit.end()
     report, stdout, stderr = (tail.decode("utf-8", "replace") for tail in tails)
     try:
-        return _Output(json.loads(report) if report else {}, stdout, stderr)
+        told = json.loads(report) if report else {}
     except ValueError:
-        return _Output({}, stdout, stderr)
+        told = {}
+    return _Output(told if visit is None else visit.forgiven(told), stdout, stderr)
 
 
 def _collect(

@@ -1,0 +1,322 @@
+"""Confirmation: no claim without blocks that the search has not seen.
+
+A search picks what looked best, and what looked best was also lucky. So the best few are measured
+again beside the default; the winner is rid of changes that do not matter; and what is left is
+judged on blocks of its own, by the rules of `hz3 ab`. Only those last blocks carry the claim.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hz3py.analysis.evidence import trusted_interval
+from hz3py.analysis.intervals import Interval
+from hz3py.analysis.looks import Look, fixed_look
+from hz3py.analysis.verdict import Decision, Word
+from hz3py.tuning.blocks import Block, Blocks
+from hz3py.tuning.goals import Goals
+from hz3py.tuning.search import Candidate
+from hz3py.tuning.space import Knobs, Space, described
+from hz3py.tuning.watch import Watch
+
+FINALISTS = 5
+FINAL_BLOCKS = 12
+LEAST_FINAL_BLOCKS = 8
+MOST_FINAL_BLOCKS = 40
+LEAST_BLOCKS = 4
+TOLERATED_LOSS = 0.003
+TOLERATED_SHARE = 0.15
+"""A change is dropped if that costs no more than this share of the gain."""
+
+_FIRST_BLOCK = 10_000_000
+_NO_CANDIDATE = "no configuration was better than the defaults under the guards"
+UNKNOWN = Interval(math.nan, math.nan, math.nan)
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """A configuration that was measured again.
+
+    Attributes:
+        knobs: Its configuration.
+        searched: What the search said: the ratio of the objective to the default's.
+        measured: What fresh blocks say, with their interval.
+    """
+
+    knobs: Knobs
+    searched: float
+    measured: Interval
+
+
+@dataclass(frozen=True)
+class Change:
+    """One changed knob of the winner.
+
+    Attributes:
+        name: The knob.
+        loss: Ratio of the objective without this change to that with it; above 1 it is missed.
+        kept: Whether the profile keeps it.
+    """
+
+    name: str
+    loss: Interval
+    kept: bool
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """What may be claimed.
+
+    Attributes:
+        verdict: Of the machinery of `hz3 ab`.
+        claim: Whether the knobs are better: a GO, and no guard of the user broken.
+        knobs: The configuration that was judged; empty if there was none.
+        throughput: Ratio to the default, with interval.
+        rss: Ratio to the default, with interval.
+        searched: What the search said of the objective of these knobs or their origin.
+        confirmed: What the last blocks say of it.
+        blocks: Number of the last blocks.
+        finalists: The configurations that were measured again, best first.
+        changes: The changed knobs of the winner.
+        reasons: Why, one sentence each.
+    """
+
+    verdict: Word
+    claim: bool
+    knobs: Knobs
+    throughput: Interval = UNKNOWN
+    rss: Interval = UNKNOWN
+    searched: float = math.nan
+    confirmed: float = math.nan
+    blocks: int = 0
+    finalists: tuple[Finalist, ...] = ()
+    changes: tuple[Change, ...] = ()
+    reasons: tuple[str, ...] = ()
+
+
+def shortlist(found: Sequence[Candidate], goals: Goals, most: int = FINALISTS) -> list[Candidate]:
+    """Return the best configurations of a search, those with surer figures first.
+
+    Args:
+        found: Everything that was measured.
+        goals: The rules.
+        most: How many at most.
+    """
+
+    def bound(candidate: Candidate) -> float:
+        scores = goals.scores(candidate.blocks)
+        spread = float(np.std(scores, ddof=1)) if scores.size > 1 else math.inf
+        return float(np.mean(scores)) + spread / math.sqrt(scores.size)
+
+    good = [
+        candidate
+        for candidate in found
+        if candidate.knobs
+        and candidate.blocks
+        and not candidate.failure
+        and all(value <= 0 for value in goals.violations(candidate.blocks).values())
+        and float(np.mean(goals.scores(candidate.blocks))) < 0
+    ]
+    return sorted(good, key=bound)[:most]
+
+
+def blocks_for(left_s: float, sample_s: float, finalists: int, knobs: int) -> int:
+    """Return the number of last blocks for which the time is enough.
+
+    Args:
+        left_s: Seconds left.
+        sample_s: Seconds that all rows of one arm take.
+        finalists: Number of configurations to measure again.
+        knobs: Number of knobs that vary.
+    """
+    if not (sample_s > 0 and math.isfinite(left_s)):
+        return FINAL_BLOCKS
+    arms = (finalists + 1) / 2 + (min(knobs, 4) + 2) / 2 + 3
+    return max(LEAST_FINAL_BLOCKS, min(MOST_FINAL_BLOCKS, int(left_s / (sample_s * arms))))
+
+
+class Confirm:
+    """The three rounds after a search."""
+
+    def __init__(
+        self,
+        space: Space,
+        goals: Goals,
+        blocks: Blocks,
+        watch: Watch,
+        *,
+        final_blocks: int = FINAL_BLOCKS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Prepare; nothing starts before `run`.
+
+        Args:
+            space: What may vary.
+            goals: The rules.
+            blocks: Measures.
+            watch: Is told what happens.
+            final_blocks: Number of blocks behind the claim; the other rounds take half as many.
+            clock: Seconds that only grow.
+        """
+        self._space = space
+        self._goals = goals
+        self._blocks = blocks
+        self._watch = watch
+        self._final = final_blocks
+        self._early = max(LEAST_BLOCKS, math.ceil(final_blocks / 2))
+        self._clock = clock
+        self._next = _FIRST_BLOCK
+
+    def run(self, found: Sequence[Candidate]) -> Confirmation:
+        """Confirm the best of a search, or say that there is nothing to claim.
+
+        Args:
+            found: Everything that was measured.
+        """
+        best = shortlist(found, self._goals)
+        if not best:
+            return Confirmation("NO-GO", claim=False, knobs={}, reasons=(_NO_CANDIDATE,))
+        configurations = [candidate.knobs for candidate in best]
+        self._watch.phase(f"the best {len(best)} again, on fresh blocks")
+        measured = self._take(configurations, self._early)
+        finalists = [self._finalist(c, b) for c, b in zip(best, measured, strict=True)]
+        order = sorted(range(len(best)), key=lambda place: finalists[place].measured.estimate)
+        ordered = tuple(finalists[place] for place in order)
+        kept = [place for place in order if self._is_good(measured[place])]
+        if not kept:
+            reason = "what looked best in the search is not better than the defaults when repeated"
+            return Confirmation(
+                "NO-GO",
+                claim=False,
+                knobs={},
+                searched=ordered[0].searched,
+                confirmed=ordered[0].measured.estimate,
+                finalists=ordered,
+                reasons=(reason,),
+            )
+        winner = best[kept[0]]
+        changes, slim = self._fewest_changes(winner.knobs)
+        return self._judge(winner, slim, ordered, changes)
+
+    def _take(self, configurations: Sequence[Knobs], count: int) -> list[list[Block]]:
+        """Measure configurations side by side; a failing one gets no further blocks."""
+        taken: list[list[Block]] = [[] for _ in configurations]
+        start = self._clock()
+        for done in range(count):
+            each = (self._clock() - start) / done if done else math.nan
+            self._watch.step(done, count, each * (count - done))
+            for place, block in enumerate(self._blocks(configurations, self._next)):
+                taken[place].append(block)
+            self._next += 1
+        self._watch.step(count, count, 0.0)
+        return taken
+
+    def _finalist(self, candidate: Candidate, blocks: Sequence[Block]) -> Finalist:
+        searched = self._ratio(float(np.mean(self._goals.scores(candidate.blocks))))
+        if any(block.failure for block in blocks):
+            return Finalist(candidate.knobs, searched, Interval(math.inf, math.inf, math.inf))
+        return Finalist(candidate.knobs, searched, self._objective(blocks))
+
+    def _objective(self, blocks: Sequence[Block], confidence: float = 0.95) -> Interval:
+        """Return the ratio of what is to become small, with its interval."""
+        return trusted_interval(self._goals.scores(blocks), confidence=confidence).exp()
+
+    def _ratio(self, score: float) -> float:
+        return math.exp(score)
+
+    def _is_good(self, blocks: Sequence[Block]) -> bool:
+        if any(block.failure for block in blocks):
+            return False
+        kept = all(value <= 0 for value in self._goals.violations(blocks).values())
+        return kept and float(np.mean(self._goals.scores(blocks))) < 0
+
+    def _fewest_changes(self, winner: Knobs) -> tuple[tuple[Change, ...], Knobs]:
+        """Find out by measurement which changed knobs matter; return them and what is left."""
+        names = [name for name in winner if name not in self._space.fixed]
+        variants = {name: self._space.without(winner, name) for name in names}
+        if len(names) < 2:
+            return tuple(Change(name, UNKNOWN, True) for name in names), winner
+        self._watch.phase("which of its changes matter")
+        measured = self._take([winner, *variants.values()], self._early)
+        reference = self._goals.scores(measured[0])
+        if any(block.failure for block in measured[0]):
+            return tuple(Change(name, UNKNOWN, True) for name in names), winner
+        allowed = max(TOLERATED_LOSS, TOLERATED_SHARE * -float(np.mean(reference)))
+        changes = []
+        for name, blocks in zip(names, measured[1:], strict=True):
+            if any(block.failure for block in blocks):
+                changes.append(Change(name, UNKNOWN, True))
+                continue
+            loss = self._goals.scores(blocks) - reference
+            broken = any(value > 0 for value in self._goals.violations(blocks).values())
+            is_kept = broken or float(np.mean(loss)) > allowed
+            changes.append(Change(name, trusted_interval(loss).exp(), is_kept))
+        slim: Knobs = winner
+        for change in changes:
+            if not change.kept:
+                slim = self._space.without(slim, change.name)
+        if not any(name in slim for name in names):
+            # Each change can be spared, but not all of them: the gain would be gone.
+            return tuple(Change(c.name, c.loss, True) for c in changes), winner
+        return tuple(changes), slim
+
+    def _judge(
+        self,
+        winner: Candidate,
+        slim: Knobs,
+        finalists: tuple[Finalist, ...],
+        changes: tuple[Change, ...],
+    ) -> Confirmation:
+        """Judge the winner, and what is left of it, on blocks of their own."""
+        configurations = [slim] if slim == winner.knobs else [slim, winner.knobs]
+        self._watch.phase("the final blocks: " + described(slim))
+        measured = self._take(configurations, self._final)
+        look = fixed_look(self._final, families=len(configurations))[0]
+        outcomes = [
+            self._outcome(knobs, blocks, look)
+            for knobs, blocks in zip(configurations, measured, strict=True)
+        ]
+        place = next((place for place, each in enumerate(outcomes) if each[1]), 0)
+        decision, claim, reasons = outcomes[place]
+        blocks = measured[place]
+        failed = any(block.failure for block in blocks)
+        throughput, rss, objective = (
+            (UNKNOWN, UNKNOWN, UNKNOWN)
+            if failed
+            else (
+                self._goals.interval(blocks, "throughput", look.confidence),
+                self._goals.interval(blocks, self._goals.task.rss_metric, look.confidence),
+                self._objective(blocks),
+            )
+        )
+        if configurations[place] == winner.knobs:
+            changes = tuple(Change(c.name, c.loss, True) for c in changes)
+        return Confirmation(
+            verdict=decision.verdict if decision is not None else "NO-GO",
+            claim=claim,
+            knobs=configurations[place],
+            throughput=throughput,
+            rss=rss,
+            searched=self._ratio(float(np.mean(self._goals.scores(winner.blocks)))),
+            confirmed=objective.estimate,
+            blocks=self._final,
+            finalists=finalists,
+            changes=changes,
+            reasons=reasons,
+        )
+
+    def _outcome(
+        self, knobs: Knobs, blocks: Sequence[Block], look: Look
+    ) -> tuple[Decision | None, bool, tuple[str, ...]]:
+        failure = next((block.failure for block in blocks if block.failure), "")
+        if failure:
+            return None, False, (f"{described(knobs)} failed: {failure}",)
+        decision = self._goals.decide(blocks, look)
+        broken = self._goals.broken_guards(blocks, look)
+        claim = decision.verdict == "GO" and not broken
+        return decision, claim, (*broken, *decision.reasons)

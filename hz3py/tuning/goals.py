@@ -1,0 +1,106 @@
+"""What is better, and what is allowed: scores and guards from the blocks of one candidate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hz3py.analysis.criteria import MEAN, Criterion
+from hz3py.analysis.evidence import half_width, trusted_interval
+from hz3py.analysis.intervals import Interval
+from hz3py.analysis.looks import Look
+from hz3py.analysis.verdict import Decision, Evidence, decide
+from hz3py.tuning.blocks import Block
+from hz3py.tuning.task import Guard, Task
+
+HOPELESS_CONFIDENCE = 0.9
+"""Two-sided, of which one side is used."""
+LEAST_BLOCKS_TO_JUDGE = 3
+
+
+@dataclass(frozen=True)
+class Goals:
+    """The rules of one task."""
+
+    task: Task
+
+    def score(self, block: Block) -> float:
+        """Return what the search makes small: a log ratio, negative is better."""
+        if self.task.objective == "throughput":
+            return -block.mean("throughput")
+        return block.mean(self.task.rss_metric)
+
+    def scores(self, blocks: Sequence[Block]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        """Return the score of every block."""
+        return np.array([self.score(block) for block in blocks], dtype=np.float64)
+
+    def violations(self, blocks: Sequence[Block]) -> dict[str, float]:
+        """Return by how much each guard is broken on average, as a log ratio; 0 or less is kept."""
+        found = {}
+        for name, sign, limit in self._limits():
+            values = [sign * block.mean(name) for block in blocks]
+            found[name] = float(np.mean(values)) - limit
+        return found
+
+    def hopeless(self, blocks: Sequence[Block]) -> str:
+        """Return the guard that is broken beyond doubt already; empty if none is."""
+        if len(blocks) < LEAST_BLOCKS_TO_JUDGE:
+            return ""
+        for name, sign, limit in self._limits():
+            values = np.array([sign * block.mean(name) for block in blocks])
+            if float(np.mean(values)) - half_width(values, HOPELESS_CONFIDENCE) > limit:
+                return name
+        return ""
+
+    def criteria(self) -> list[Criterion]:
+        """Return what a claim has to show: a gain in the objective, no loss in the other."""
+        speed, memory = "throughput", self.task.rss_metric
+        if self.task.objective == "throughput":
+            return [
+                Criterion(speed, "superiority", 0.0, MEAN),
+                Criterion(memory, "non-inferiority", self.task.rss_margin, MEAN),
+            ]
+        return [
+            Criterion(memory, "superiority", 0.0, MEAN),
+            Criterion(speed, "non-inferiority", self.task.throughput_margin, MEAN),
+        ]
+
+    def decide(self, blocks: Sequence[Block], look: Look) -> Decision:
+        """Judge a candidate by the rules of `hz3 ab`."""
+        metrics = ("throughput", self.task.rss_metric)
+        ratios = {
+            (metric, MEAN): np.array([block.mean(metric) for block in blocks], dtype=np.float64)
+            for metric in metrics
+        }
+        return decide(self.criteria(), Evidence(ratios, {}), look)
+
+    def broken_guards(self, blocks: Sequence[Block], look: Look) -> list[str]:
+        """Return the user's own guards that the blocks do not show to be kept."""
+        broken = []
+        for guard in self.task.guards:
+            sign, limit = _sided(guard)
+            values = np.array([sign * block.mean(guard.name) for block in blocks])
+            if not trusted_interval(values, confidence=look.confidence).high < limit:
+                broken.append(f"{guard.name} may be broken by more than {100 * guard.limit:+g} %")
+        return broken
+
+    def interval(self, blocks: Sequence[Block], metric: str, confidence: float = 0.95) -> Interval:
+        """Return the ratio of a metric to the default's, with its interval."""
+        values = np.array([block.mean(metric) for block in blocks], dtype=np.float64)
+        return trusted_interval(values, confidence=confidence).exp()
+
+    def _limits(self) -> list[tuple[str, int, float]]:
+        """Metric, sign that makes more worse, and the largest log ratio allowed."""
+        if self.task.objective == "throughput":
+            found = [(self.task.rss_metric, 1, math.log1p(self.task.rss_margin))]
+        else:
+            found = [("throughput", -1, -math.log1p(-self.task.throughput_margin))]
+        return found + [(guard.name, *_sided(guard)) for guard in self.task.guards]
+
+
+def _sided(guard: Guard) -> tuple[int, float]:
+    sign = 1 if guard.limit >= 0 else -1
+    return sign, sign * math.log1p(guard.limit)
