@@ -242,7 +242,7 @@ def describe(judgement: Judgement) -> str:
     if criterion.metric == COUNTED:
         return f"{what}: {'yes' if judgement.met else 'no'}"
     if math.isnan(judgement.ratio.low):
-        return f"{what}: {judgement.blocks} blocks are too few for an interval"
+        return f"{what}: undecided, too few blocks ({judgement.blocks}) for an interval"
     bounds = f"{percent(judgement.ratio.low)} to {percent(judgement.ratio.high)}"
     answer = {True: "met", False: "not met", None: "undecided"}[judgement.met]
     text = f"{what}: {answer}, {percent(judgement.ratio.estimate)} ({bounds})"

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hz3py.analysis.criteria import COUNTED
 from hz3py.analysis.verdict import Decision, Judgement
 from hz3py.report.text import Column, Line, Section, Table
 
@@ -66,7 +67,7 @@ def verdict_table(document: Document) -> Table:
                 (
                     str(entry["workload"]),
                     str(entry["claim"]),
-                    change(entry["ratio"]),
+                    difference(entry),
                     bounds(entry),
                     p_value(entry),
                     str(entry["state"]),
@@ -131,10 +132,15 @@ def change(ratio: float | None) -> str:
     return "-" if ratio is None else f"{100 * (ratio - 1):+.1f} %"
 
 
+def difference(entry: Document) -> str:
+    """Write the estimated difference of a criterion; empty for counted metrics."""
+    return "" if entry["metric"] == COUNTED else change(entry["ratio"])
+
+
 def bounds(entry: Document) -> str:
     """Write the interval of a criterion; empty for counted metrics."""
     low, high = entry["ci"]
-    if entry["metric"] == "alloc_failed":
+    if entry["metric"] == COUNTED:
         return ""
     return "-" if low is None or high is None else f"{change(low)} to {change(high)}"
 
@@ -204,7 +210,7 @@ def _criteria(document: Document) -> str:
             str(entry["candidate"]),
             str(entry["workload"]),
             str(entry["claim"]),
-            change(entry["ratio"]),
+            difference(entry),
             bounds(entry),
             p_value(entry),
             str(entry["state"]),
@@ -238,7 +244,7 @@ def _measured(document: Document) -> str:
     for entry in document["criteria"]:
         if entry["candidate"] != names[0] or entry["ratio"] is None:
             continue
-        if entry["metric"] == "alloc_failed":
+        if entry["metric"] == COUNTED:
             continue
         sign = 1 if entry["metric"] == "throughput" else -1
         text = f"{entry['metric']} {change(entry['ratio'])} ({bounds(entry)})"
