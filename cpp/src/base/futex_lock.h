@@ -51,6 +51,10 @@ class FutexLock {
     return (state_.load(std::memory_order_relaxed) & ~kContended) == identity();
   }
 
+  // Between lock_for_fork() and unlock_after_fork(): whether the thread forks out of a signal
+  // handler that interrupted a section of this lock.
+  bool is_held_by_interrupted() const { return held_by_interrupted_; }
+
   // Around fork, in the forking thread; begin_fork() follows when all locks are taken.
   void lock_for_fork();
   void unlock_after_fork();

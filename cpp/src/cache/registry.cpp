@@ -70,7 +70,7 @@ ThreadCache* acquire_thread_cache() {
 
 void release_thread_cache(ThreadCache* cache) {
   cache->flush_all();
-  release_shard(cache->user.shard);
+  leave_shard(cache->user);
   const LockGuard guard(lock);
   if (cache->next != nullptr) cache->next->previous = cache->previous;
   if (cache->previous != nullptr) {

@@ -9,6 +9,7 @@
 
 #include "arena/metadata.h"
 #include "base/bits.h"
+#include "remote/remote_stash.h"
 #include "settings/knobs.h"
 
 namespace hz3 {
@@ -69,6 +70,7 @@ void ThreadCache::grow_bound(Code code, unsigned largest) {
 
 void ThreadCache::drop_oldest(Code code, unsigned dropped, Way way) {
   Bin& bin = bins[code];
+  if (way == Way::kRoute && user.gathered == nullptr) user.gathered = new_remote_stash();
   while (dropped != 0) {
     const unsigned batch = min_of(dropped, Magazine::kSlots);
     const unsigned left = bin.count() - batch;
@@ -217,6 +219,8 @@ void ThreadCache::tick() {
     state.seen_top = bin.top;
     cached += std::uint64_t{bin.count()} * kClasses[class_of_code(code)].block_bytes;
   }
+  return_gathered(user, Gathered::kIdle);
+  if (user.gathered != nullptr) cached += user.gathered->parked_bytes();
   cached_bytes.store(cached, std::memory_order_relaxed);
   const std::uint64_t allowed = min_of<std::uint64_t>(
       knob_size(Knob::kThreadCacheBytes), cache_share_bytes.load(std::memory_order_relaxed));
@@ -252,6 +256,7 @@ void ThreadCache::flush_all() {
       return_blocks(user, class_of_code(code), bin.floor + left, batch);
     }
   }
+  return_gathered(user, Gathered::kAll);
   cached_bytes.store(0, std::memory_order_relaxed);
 }
 

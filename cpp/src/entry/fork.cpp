@@ -12,6 +12,8 @@
 #include "observe/live_page.h"
 #include "observe/requests.h"
 #include "remote/magazine.h"
+#include "remote/page_queue.h"
+#include "span/pending.h"
 #include "span/shard.h"
 
 namespace hz3 {
@@ -28,6 +30,7 @@ void for_each_lock(F&& apply) {
   apply(page_heap.lock());
   apply(large_heap.lock());
   apply(magazine_lock());
+  apply(pending_lock());
   apply(metadata_lock());
 }
 
@@ -41,8 +44,19 @@ void after_fork_in_parent() {
   for_each_lock([](FutexLock& lock) { lock.unlock_after_fork(); });
 }
 
+// Whether this thread will go on with something that it was in the middle of when a signal handler
+// called fork. Then the page queues stay as they are: at worst, spans are lost to the child in
+// which other threads were just marking blocks.
+bool has_interrupted_work() {
+  bool any = current_cache != &empty_cache &&
+             static_cast<ThreadCache*>(current_cache)->rebuilding.load(std::memory_order_relaxed);
+  for_each_lock([&any](const FutexLock& lock) { any = any || lock.is_held_by_interrupted(); });
+  return any;
+}
+
 void after_fork_in_child() {
   adopt_caches_in_child();
+  if (!has_interrupted_work()) page_queue.rebuild_in_child();
   leave_live_page_in_child();
   settle_requests_in_child();
   after_fork_in_parent();

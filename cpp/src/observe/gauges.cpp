@@ -7,6 +7,7 @@
 #include "cache/thread_cache.h"
 #include "large/large_heap.h"
 #include "observe/all_locks.h"
+#include "remote/page_queue.h"
 #include "remote/transfer_cache.h"
 #include "span/shard.h"
 
@@ -37,12 +38,14 @@ void read_stats_locked(hz3_stats* stats) {
     const Central::ClassFigures figures = figures_of_class(class_index);
     stats->spans += figures.spans;
     stats->live_bytes += figures.blocks_out * kClasses[class_index].block_bytes;
+    stats->cached_bytes +=
+        page_queue.parked_blocks(class_index) * kClasses[class_index].block_bytes;
   }
   const PageHeap::Figures pages = page_heap.figures_locked();
   const LargeHeap::Figures large = large_heap.figures_locked();
   const CacheFigures caches = thread_cache_figures_locked();
   stats->live_bytes += large.used_bytes;
-  stats->cached_bytes = caches.cached_bytes + transfer_cache.parked_bytes();
+  stats->cached_bytes += caches.cached_bytes + transfer_cache.parked_bytes();
   stats->mapped_bytes =
       (std::uint64_t{pages.open_segments} << kSegmentShift) + large.used_bytes + large.dirty_bytes;
   stats->dirty_free_bytes = std::uint64_t{pages.dirty_pages} << kPageShift;

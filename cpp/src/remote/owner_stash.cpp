@@ -20,8 +20,9 @@ bool OwnerStash::push(unsigned shard, unsigned class_index, Magazine* magazine,
   for (;;) {
     // A drain may take `old` meanwhile and its depth may change; the exchange below then fails,
     // or the depth is a little off, which a limit may be.
-    const std::uint32_t depth =
-        old != nullptr ? old->depth_blocks.load(std::memory_order_relaxed) : 0;
+    const std::uint32_t depth = old != nullptr && limit_blocks != kUncounted
+                                    ? old->depth_blocks.load(std::memory_order_relaxed)
+                                    : 0;
     if (depth >= limit_blocks) return false;
     magazine->depth_blocks.store(depth + magazine->count.load(std::memory_order_relaxed),
                                  std::memory_order_relaxed);
@@ -35,18 +36,33 @@ bool OwnerStash::push(unsigned shard, unsigned class_index, Magazine* magazine,
   }
 }
 
-Magazine* OwnerStash::pop(unsigned shard, unsigned class_index, CounterBlock* counters) {
+Magazine* OwnerStash::pop_spill(unsigned shard, unsigned class_index) {
   Lane& lane = lanes_[shard][class_index];
   Magazine* top = lane.spill;
-  if (top != nullptr) {
+  if (top != nullptr) lane.spill = below(top);
+  return top;
+}
+
+Magazine* OwnerStash::pop(unsigned shard, unsigned class_index, Take take, CounterBlock* counters) {
+  Lane& lane = lanes_[shard][class_index];
+  if (Magazine* spilled = pop_spill(shard, class_index)) {
     counters->add(Counter::kStashSpillHit);
-  } else {
-    if (lane.head.load(std::memory_order_relaxed) == nullptr) return nullptr;
-    // acquire: pairs with the pushes [stash-push]
-    top = lane.head.exchange(nullptr, std::memory_order_seq_cst);
-    if (top == nullptr) return nullptr;
-    counters->add(Counter::kStashDrain);
+    return spilled;
   }
+  // acquire, here and in the exchanges: pairs with the pushes [stash-push]
+  Magazine* top = lane.head.load(std::memory_order_acquire);
+  if (take == Take::kOne) {
+    // A push may come between; `top` and what lies below it do not change then.
+    while (top != nullptr &&
+           !lane.head.compare_exchange_weak(top, below(top), std::memory_order_seq_cst,
+                                            std::memory_order_acquire)) {
+    }
+    if (top != nullptr) counters->add(Counter::kStashFastpop);
+    return top;
+  }
+  if (top == nullptr) return nullptr;
+  top = lane.head.exchange(nullptr, std::memory_order_seq_cst);
+  counters->add(Counter::kStashDrain);
   lane.spill = below(top);
   return top;
 }

@@ -3,7 +3,9 @@
 // One lane per shard and class. Any thread pushes a magazine with one compare-and-swap; only the
 // holder of the shard's lock drains, with one exchange, so a push-only stack needs no tag and there
 // is no half-linked state. What a drain does not need at once stays as spill, private to the lock
-// holder, and is used first the next time.
+// holder, and is used first the next time. Instead the lock holder may take one magazine with a
+// compare-and-swap and leave the others where they are: since nobody else takes any, the one on top
+// cannot have gone and come back meanwhile.
 #pragma once
 
 #include <atomic>
@@ -16,11 +18,20 @@ namespace hz3 {
 
 class OwnerStash {
  public:
+  // No limit, and no look at how much waits already.
+  static constexpr unsigned kUncounted = ~0u;
+
   // False when `limit_blocks` blocks wait already. Any thread.
   bool push(unsigned shard, unsigned class_index, Magazine* magazine, unsigned limit_blocks);
 
-  // One magazine of the spill, else of a fresh drain, else nullptr. Needs the shard's lock.
-  Magazine* pop(unsigned shard, unsigned class_index, CounterBlock* counters);
+  enum class Take { kAll, kOne };  // from the stash when there is no spill
+
+  // One magazine of the spill, else of the stash, else nullptr; kAll makes the rest of the stash
+  // spill. Needs the shard's lock.
+  Magazine* pop(unsigned shard, unsigned class_index, Take take, CounterBlock* counters);
+
+  // One magazine of the spill, else nullptr. Needs the shard's lock.
+  Magazine* pop_spill(unsigned shard, unsigned class_index);
 
   // Needs the shard's lock.
   bool has_blocks(unsigned shard, unsigned class_index) const {

@@ -2,14 +2,11 @@
 #include "remote/parked.h"
 
 #include "arena/page_heap.h"
+#include "remote/home.h"
 #include "remote/transfer_cache.h"
 
 namespace hz3 {
 namespace {
-
-unsigned count_of(const Magazine* magazine) {
-  return magazine->count.load(std::memory_order_relaxed);
-}
 
 // Moves the blocks that lie in `segment` behind the others; returns how many others there are.
 unsigned separate(Magazine* magazine, std::size_t segment) {

@@ -31,19 +31,39 @@ constexpr hz3_knob_info knob_table[kKnobCount] = {
     {"bin_blocks", "HZ3_BIN_BLOCKS", "blocks",
      "most blocks in one bin of a thread cache, whatever their size", "A3", nullptr, HZ3_KNOB_INT,
      0, 4, 127, 127},
+    {"remote_batch", "HZ3_REMOTE_BATCH", "blocks",
+     "blocks of another shard that a thread gathers before they leave it; 0 lets them leave with "
+     "the batch they are in: more saves trips, less saves memory",
+     "A4", nullptr, HZ3_KNOB_INT, 0, 0, 62, 0},
     {"remote_route", "HZ3_REMOTE_ROUTE", "",
-     "where batches of blocks of other shards go first: the owner's stash, or the transfer cache "
-     "that "
-     "hands them on whole to whoever needs them",
-     "A9", "owner_stash|transfer", HZ3_KNOB_CHOICE, 0, 0, 1, 1},
+     "where batches of blocks of other shards go first: the owner's stash, the transfer cache that "
+     "hands them on whole to whoever needs them, or marks in their spans, which the owner's page "
+     "queue lists",
+     "A9", "owner_stash|transfer|page_queue", HZ3_KNOB_CHOICE, 0, 0, 2, 1},
+    {"page_packet_k", "HZ3_PAGE_PACKET_K", "blocks",
+     "blocks of one span that a thread gathers before it marks them, on the page queue; 0 marks "
+     "each batch at once",
+     "A9", nullptr, HZ3_KNOB_INT, 0, 0, 62, 0},
+    {"collect_every", "HZ3_COLLECT_EVERY", "events",
+     "refills of a shard and class from one look at its page queue to the next while it has partly "
+     "used spans; 0 looks each time",
+     "A9", nullptr, HZ3_KNOB_INT, 0, 0, 1024, 0},
     {"drain_limit", "HZ3_DRAIN_LIMIT", "blocks",
      "most blocks that one refill takes out of the owner's stash; the rest waits as spill", "A5",
      nullptr, HZ3_KNOB_INT, 0, 1, 4096, 62},
     {"stash_max_objs", "HZ3_STASH_MAX_OBJS", "blocks",
-     "most blocks parked in the stash of one shard and class; what does not fit goes to the "
-     "transfer "
-     "cache, then to central",
+     "most blocks parked in the stash, or in the page queue, of one shard and class; what does not "
+     "fit goes to the transfer cache, then to central",
      "A5", nullptr, HZ3_KNOB_INT, 0, 0, 65536, 1024},
+    {"stash_fastpop", "HZ3_STASH_FASTPOP", "",
+     "a refill takes one batch out of the owner's stash and leaves the others there, instead of "
+     "draining it at once: an exchange per batch, but hardly any spill",
+     "A5", nullptr, HZ3_KNOB_BOOL, 0, 0, 1, 0},
+    {"stash_count", "HZ3_STASH_COUNT", "",
+     "keep count of the blocks in the owner's stash; off saves each push a look at the batch "
+     "below, "
+     "but stash_max_objs no longer bounds the stash",
+     "A5", nullptr, HZ3_KNOB_BOOL, 0, 0, 1, 1},
     {"stash_spill", "HZ3_STASH_SPILL", "",
      "keep what a drain leaves over as a private list of the shard; off puts it into its spans at "
      "once",

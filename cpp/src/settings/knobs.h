@@ -20,9 +20,14 @@ enum class Knob : unsigned {
   kThreadCacheBytes,
   kBinBytes,
   kBinBlocks,
+  kRemoteBatch,
   kRemoteRoute,
+  kPagePacketK,
+  kCollectEvery,
   kDrainLimit,
   kStashMaxObjs,
+  kStashFastpop,
+  kStashCount,
   kStashSpill,
   kTransferSlots,
   kTransferBytes,
@@ -55,7 +60,7 @@ enum class Knob : unsigned {
   kCount
 };
 
-enum class RemoteRoute : std::int64_t { kOwnerStash = 0, kTransfer = 1 };
+enum class RemoteRoute : std::int64_t { kOwnerStash = 0, kTransfer = 1, kPageQueue = 2 };
 enum class OnInvalidFree : std::int64_t { kAbort = 0, kWarn = 1 };
 enum class ObserveMode : std::int64_t { kOff = 0, kExit = 1, kSignal = 2 };
 enum class HugePages : std::int64_t { kOff = 0, kLarge = 1 };

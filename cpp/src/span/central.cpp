@@ -4,6 +4,7 @@
 #include "arena/metadata.h"
 #include "base/bits.h"
 #include "span/invalid_free.h"
+#include "span/pending.h"
 
 namespace hz3 {
 namespace {
@@ -76,6 +77,7 @@ bool Central::add_span(unsigned class_index, PageHeap::Opening opening) {
     arena.spans[page + i] = span;
     arena.tag_at(arena.address_of_page(page + i)) = tag;
   }
+  open_pending(span);
   link(span);
   ++classes_[class_index].spans;
   counters_.add(Counter::kSpansNew);
@@ -158,17 +160,36 @@ unsigned Central::put_run(Span* span, void** blocks, unsigned count) {
     word |= bit;
     ++freed;
   }
+  settle(span, freed);
+  return length;
+}
+
+// After `freed` bits of the span were set: its counts, its list, or its end.
+void Central::settle(Span* span, unsigned freed) {
   span->free_blocks = static_cast<std::uint16_t>(span->free_blocks + freed);
   classes_[span->class_index].blocks_out -= freed;
-  if (span->free_blocks == shape.blocks) {
+  if (span->free_blocks == span->size_class().blocks && close_pending(span)) {
     release(span);
-  } else if (freed != 0 && !span->listed) {
-    link(span);
+  } else if (!span->listed) {
+    if (freed != 0) link(span);
   } else if (fullness_of(*span) != span->fullness) {
     unlink(span);
     link(span);
   }
-  return length;
+}
+
+unsigned Central::put_bits(Span* span, const std::uint64_t (&bits)[Span::kWords]) {
+  unsigned freed = 0;
+  for (unsigned index = 0; index < Span::kWords; ++index) {
+    std::uint64_t twice = span->free_bits[index] & bits[index];
+    freed += static_cast<unsigned>(std::popcount(bits[index] & ~twice));
+    span->free_bits[index] |= bits[index];
+    for (; HZ3_UNLIKELY(twice != 0); twice &= twice - 1) {
+      report_invalid_free(InvalidFree::kDouble, span->address_of(index * 64 + lowest_bit(twice)));
+    }
+  }
+  settle(span, freed);
+  return freed;
 }
 
 unsigned Central::put(void** blocks, unsigned count) {

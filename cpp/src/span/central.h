@@ -1,7 +1,8 @@
 // Central: the spans of one shard, per class. Every method needs the shard's lock.
 //
 // Partly used spans wait in eight lists by how full they are, fullest first, so that nearly empty
-// ones can drain and go back to the page heap. An empty span goes back at once.
+// ones can drain and go back to the page heap. An empty span goes back at once, or, while another
+// thread marks pending blocks in it, when those are merged.
 #pragma once
 
 #include <cstdint>
@@ -27,6 +28,10 @@ class Central {
   // returns how many they are. Reports double and interior frees.
   unsigned put(void** blocks, unsigned count);
 
+  // Puts back the blocks of a span of this shard whose bits are set; returns how many. Reports
+  // double frees.
+  unsigned put_bits(Span* span, const std::uint64_t (&bits)[Span::kWords]);
+
   struct ClassFigures {
     std::uint64_t spans;
     std::uint64_t blocks_out;
@@ -51,6 +56,7 @@ class Central {
     return span.free_blocks >> span.size_class().fullness_shift;
   }
   unsigned put_run(Span* span, void** blocks, unsigned count);
+  void settle(Span* span, unsigned freed);
   void link(Span* span);
   void unlink(Span* span);
   Span* new_descriptor();

@@ -1,11 +1,12 @@
 // A span: a run of pages cut into blocks of one class, described outside the heap.
 //
-//   blocks = free (bit set) + out (with the application, or in a cache on its way)
+//   blocks = free (bit set) + out (with the application, in a cache on its way, or pending)
 // Bits, counts and links change only under the lock of the span's shard. `shard`, `class_index`,
 // `first_page` and the page tags never change while a block is out, so whoever holds a block may
 // read them without a lock. Descriptors are never given back: a stale pointer to one stays valid.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 #include "arena/arena.h"
@@ -13,6 +14,8 @@
 #include "geometry/size_classes.h"
 
 namespace hz3 {
+
+struct Pending;  // span/pending.h
 
 struct Span {
   static constexpr unsigned kWords = kMaxBlocksPerSpan / 64;
@@ -27,7 +30,8 @@ struct Span {
   std::uint8_t shard = 0;
   std::uint8_t fullness = 0;  // which list; see Central
   bool listed = false;
-  std::uint64_t free_bits[kWords] = {};  // 1: free. All ones at first: lowest address goes first
+  std::atomic<Pending*> pending{nullptr};  // made once, never given back
+  std::uint64_t free_bits[kWords] = {};    // 1: free. All ones at first: lowest address goes first
 
   const SizeClass& size_class() const { return kClasses[class_index]; }
 
@@ -42,6 +46,10 @@ struct Span {
       return kNoBlock;
     }
     return index;
+  }
+
+  void* address_of(unsigned index) const {
+    return reinterpret_cast<void*>(start + std::size_t{index} * size_class().block_bytes);
   }
 
   bool is_free(unsigned index) const { return ((free_bits[index / 64] >> (index % 64)) & 1) != 0; }

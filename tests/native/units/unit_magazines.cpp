@@ -167,15 +167,15 @@ TEST(a_stash_gives_back_all_it_took) {
   CHECK(owner_stash.has_blocks(2, 7));
   CHECK(!owner_stash.has_blocks(2, 8) && !owner_stash.has_blocks(1, 7));
   // Newest first; the others are spill, which a later push does not overtake.
-  CHECK(owner_stash.pop(2, 7, &counters) == magazines[4]);
+  CHECK(owner_stash.pop(2, 7, OwnerStash::Take::kAll, &counters) == magazines[4]);
   Magazine* late = make(10, 500);
   CHECK(owner_stash.push(2, 7, late, 1000));
-  CHECK(owner_stash.pop(2, 7, &counters) == magazines[3]);
+  CHECK(owner_stash.pop(2, 7, OwnerStash::Take::kAll, &counters) == magazines[3]);
   owner_stash.put_back(2, 7, magazines[3]);
   for (unsigned index = 4; index-- > 0;)
-    CHECK(owner_stash.pop(2, 7, &counters) == magazines[index]);
-  CHECK(owner_stash.pop(2, 7, &counters) == late);
-  CHECK(owner_stash.pop(2, 7, &counters) == nullptr);
+    CHECK(owner_stash.pop(2, 7, OwnerStash::Take::kAll, &counters) == magazines[index]);
+  CHECK(owner_stash.pop(2, 7, OwnerStash::Take::kAll, &counters) == late);
+  CHECK(owner_stash.pop(2, 7, OwnerStash::Take::kAll, &counters) == nullptr);
   CHECK(!owner_stash.has_blocks(2, 7));
 }
 
@@ -185,7 +185,7 @@ TEST(a_stash_has_a_limit) {
   CHECK(owner_stash.push(0, 0, make(60, 0), 100));
   CHECK(!owner_stash.push(0, 0, make(60, 0), 100));
   CounterBlock counters;
-  CHECK(owner_stash.pop(0, 0, &counters) != nullptr);
+  CHECK(owner_stash.pop(0, 0, OwnerStash::Take::kAll, &counters) != nullptr);
   CHECK(owner_stash.push(0, 0, make(60, 0), 100));  // what was drained counts no more
 }
 
@@ -207,7 +207,7 @@ TEST(a_stash_is_safe_between_threads) {
     CounterBlock counters;
     for (;;) {
       const bool last = finished.load(std::memory_order_acquire) == kThreads - 1;
-      while (Magazine* magazine = owner_stash.pop(1, 1, &counters)) {
+      while (Magazine* magazine = owner_stash.pop(1, 1, OwnerStash::Take::kAll, &counters)) {
         CHECK_EQ(magazine->count.load(std::memory_order_relaxed), 3U);
         for (unsigned slot = 0; slot < 3; ++slot) {
           const auto value = reinterpret_cast<std::uintptr_t>(magazine->slots[slot]);
