@@ -1,0 +1,105 @@
+/* The stack of magazines behind the transfer cache (cpp/src/remote/magazine.cpp): three threads with
+ * three magazines each push and pop them without a lock. Shown for every interleaving: a magazine is
+ * never with two threads, and none is lost.
+ *
+ * Broken twins, each of which must fail:
+ *   -DNO_TAG     the head changes back without anybody noticing (ABA)
+ *   -DNO_SWAP    a pop looks and stores instead of comparing and swapping
+ */
+#define THREADS 3
+#define EACH 3
+#define TOTAL (THREADS * EACH)
+#define NONE 15
+
+byte head = NONE;
+byte tag;
+byte next[TOTAL];
+bool inside[TOTAL];  /* in the stack, as its users see it */
+byte count;          /* of what lies in the stack */
+byte finished;
+
+inline push() {
+  d_step { mine--; m = held[mine]; held[mine] = 0 };
+  do
+  :: d_step { seen = head; seen_tag = tag };
+    next[m] = seen;
+    if
+    :: atomic {
+        head == seen && tag == seen_tag ->
+        head = m;
+#ifndef NO_TAG
+        tag++;
+#endif
+        assert(!inside[m]);
+        inside[m] = true;
+        count++
+      }
+      break
+    :: !(head == seen && tag == seen_tag)
+    fi
+  od
+}
+
+inline pop() {
+  do
+  :: d_step { seen = head; seen_tag = tag };
+    if
+    :: seen == NONE -> break
+    :: else ->
+      m = next[seen];
+      if
+#ifdef NO_SWAP
+      :: head = m;
+#else
+      :: atomic {
+          head == seen && tag == seen_tag ->
+          head = m;
+#ifndef NO_TAG
+          tag++;
+#endif
+        }
+#endif
+        d_step {
+          assert(inside[seen]);
+          inside[seen] = false;
+          count--;
+          held[mine] = seen;
+          mine++
+        }
+        break
+#ifndef NO_SWAP
+      :: !(head == seen && tag == seen_tag)
+#endif
+      fi
+    fi
+  od
+}
+
+proctype thread(byte self) {
+  byte held[TOTAL], mine, m, seen, seen_tag;
+  d_step { held[0] = self * EACH; held[1] = self * EACH + 1; held[2] = self * EACH + 2; mine = 3 };
+  push();
+  push();
+  pop();
+  pop();
+  if
+  :: mine != 0 -> push()
+  :: mine == 0
+  fi;
+  pop();
+  d_step {
+    /* what it holds now stays with it */
+    do
+    :: mine != 0 -> mine--; assert(!inside[held[mine]]); count++
+    :: else -> break
+    od;
+    m = 0; seen = 0; seen_tag = 0;
+    finished++
+  }
+}
+
+init {
+  atomic { run thread(0); run thread(1); run thread(2) }
+  finished == THREADS;
+  assert(count == TOTAL)
+}
