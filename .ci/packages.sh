@@ -9,7 +9,7 @@ python=(python3-dev python3-venv)
 programs=(
   g++:g++ git:git readelf:binutils
   redis-server:redis-server redis-cli:redis-tools sqlite3:sqlite3 gs:ghostscript
-  node:nodejs xz:xz-utils zstd:zstd
+  spin:spin node:nodejs xz:xz-utils zstd:zstd
   clang++-14:clang-14 clang-format-14:clang-format-14 clang-tidy-14:clang-tidy-14
 )
 

@@ -28,6 +28,9 @@ pytestmark = pytest.mark.usefixtures("hz3_only")
 SHORT_DELAY = {"HZ3_PURGE_DELAY_MS": "20"}
 SMALL_ARENA = {"HZ3_ARENA_BYTES": "64M", "HZ3_TRANSFER_BYTES": "64M"}
 STASHES = {"HZ3_REMOTE_ROUTE": "owner_stash"}
+MARKS = {"HZ3_REMOTE_ROUTE": "page_queue"}
+# Refills ask the spans, which have blocks enough without those that wait in a queue.
+MARKS_ALONE = MARKS | {"HZ3_TRANSFER_SLOTS": "0"}
 SHORT_DRAINS = STASHES | {"HZ3_DRAIN_LIMIT": "16"}
 
 
@@ -52,6 +55,14 @@ EFFECTS = [
     Effect("bin_bytes", "4K", "bins", "bin_miss", "more"),
     Effect("bin_blocks", "4", "bins", "bin_miss", "more"),
     Effect("remote_route", "owner_stash", "remote", "stash_push", "more"),
+    Effect("remote_route", "page_queue", "remote", "page_queue_push", "more"),
+    Effect("remote_batch", "8", "remote", "remote_stash_send", "more", STASHES),
+    Effect("remote_batch", "8", "remote", "stash_push", "more", STASHES),
+    Effect("page_packet_k", "4", "remote", "remote_stash_gather", "more", MARKS),
+    Effect("page_packet_k", "4", "remote", "remote_stash_send", "more", MARKS),
+    Effect("collect_every", "1024", "remote", "page_queue_skip", "more", MARKS_ALONE),
+    Effect("stash_fastpop", "on", "remote", "stash_fastpop", "more", STASHES),
+    Effect("stash_count", "off", "remote", "stash_overflow", "less", STASHES),
     Effect("drain_limit", "1", "remote", "stash_spill_hit", "more", STASHES),
     Effect("stash_spill", "off", "remote", "stash_spill_hit", "less", SHORT_DRAINS),
     Effect("stash_max_objs", "0", "remote", "stash_overflow", "more", STASHES),

@@ -37,13 +37,19 @@ std::atomic<std::uint64_t> sent{0};
 std::atomic<std::uint64_t> received{0};
 std::atomic<bool> done{false};
 
+// Null under another malloc.
+decltype(hz3_knob_set)* set_knob = nullptr;
+decltype(hz3_stats_read)* read_stats = nullptr;
+
+void find_functions() {
 #ifdef HZ3_TEST_DIRECT
-auto* const set_knob = hz3_knob_set;
-auto* const read_stats = hz3_stats_read;
+  set_knob = hz3_knob_set;
+  read_stats = hz3_stats_read;
 #else
-auto* const set_knob = hz3test::find_function<decltype(hz3_knob_set)>("hz3_knob_set");
-auto* const read_stats = hz3test::find_function<decltype(hz3_stats_read)>("hz3_stats_read");
+  set_knob = hz3test::find_function<decltype(hz3_knob_set)>("hz3_knob_set");
+  read_stats = hz3test::find_function<decltype(hz3_stats_read)>("hz3_stats_read");
 #endif
+}
 
 void receive(void* block) {
   Parcel parcel{};
@@ -123,6 +129,7 @@ std::uint64_t bytes_in_use() {
 }  // namespace
 
 int main(int argc, char** argv) {
+  find_functions();
   const hz3test::Options options(argc, argv);
   threads = static_cast<unsigned>(options.number("--threads", 4));
   rounds = options.number("--rounds", 100'000);
