@@ -229,7 +229,8 @@ void PageHeap::release(std::size_t first_page, unsigned pages) {
   dirty_pages_ += pages;
   ++releases_;
   rebucket(segment);
-  if (has_fallen_far()) collapsed_.store(true, std::memory_order_relaxed);
+  if (has_fallen_below(knob_size(Knob::kPurgeCollapse)))
+    collapsed_.store(true, std::memory_order_relaxed);
 }
 
 PageHeap::Figures PageHeap::figures() {

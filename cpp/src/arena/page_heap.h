@@ -67,10 +67,10 @@ class PageHeap {
     return {used_pages_, dirty_pages_, peak_pages_, opened_, releases_};
   }
 
-  // True once when the used pages have fallen below a quarter of their recent peak: the moment to
-  // give everything aged back without regard to the budget.
-  bool take_collapse();
-  // A hint, without the lock: take_collapse() would be true.
+  // True once when the used pages have fallen below `percent` of their recent peak: the moment to
+  // give more back than usual.
+  bool take_collapse(std::size_t percent);
+  // A hint, without the lock: with purge_collapse as the share that would be true.
   bool has_collapsed() const { return collapsed_.load(std::memory_order_relaxed); }
 
   void add_counters(std::uint64_t* totals, std::size_t count) const {
@@ -105,8 +105,8 @@ class PageHeap {
   std::size_t purge(std::size_t budget_bytes, Stale stale);
   std::size_t purge_segment(Segment* segment, std::size_t budget_bytes, Stale stale, bool* refused);
   bool purge_run(Segment* segment, unsigned first, unsigned pages);
-  bool has_fallen_far() const {
-    return recent_peak_ >= kCollapseFloorPages && used_pages_ < recent_peak_ / 4;
+  bool has_fallen_below(std::size_t percent) const {
+    return recent_peak_ >= kCollapseFloorPages && used_pages_ < recent_peak_ * percent / 100;
   }
   void freeze_excess(std::size_t pages);
   void thaw_all();

@@ -173,10 +173,10 @@ std::size_t PageHeap::purge_all() {
   return purge(SIZE_MAX, Stale::kAll);
 }
 
-bool PageHeap::take_collapse() {
+bool PageHeap::take_collapse(std::size_t percent) {
   const LockGuard guard(lock_);
   collapsed_.store(false, std::memory_order_relaxed);
-  if (!has_fallen_far()) return false;
+  if (!has_fallen_below(percent)) return false;
   recent_peak_ = used_pages_;
   return true;
 }

@@ -19,6 +19,8 @@ namespace {
 
 constexpr std::uint32_t kEventsPerClockRead = 32;
 constexpr std::uint64_t kNsPerMs = 1'000'000;
+// Pages in use below this share of their recent peak lift the budget of a purge.
+constexpr std::size_t kBudgetCollapsePercent = 25;
 
 // relaxed: whoever wins the exchange does the work; nothing else is published through it
 constinit std::atomic<std::uint64_t> generation_ends_ns{0};
@@ -39,7 +41,7 @@ void end_generation(ThreadCache* cache, std::uint64_t now_ns, std::uint64_t dela
   share_parking();
   decay_routes(cache->user, false);
   const std::size_t budget = knob_size(Knob::kPurgeBudgetBytes);
-  page_heap.purge_aged(page_heap.take_collapse() ? SIZE_MAX : budget);
+  page_heap.purge_aged(page_heap.take_collapse(kBudgetCollapsePercent) ? SIZE_MAX : budget);
   page_heap.tend_quarantine(now_ns);
   large_heap.purge_older(now_ns - min_of(now_ns, delay_ns), budget);
 }
@@ -47,13 +49,13 @@ void end_generation(ThreadCache* cache, std::uint64_t now_ns, std::uint64_t dela
 // The program has let most of its memory go and may wait now, without slow events that could do
 // this later.
 void purge_collapsed(ThreadCache* cache) {
-  if (!page_heap.take_collapse()) return;
+  if (!page_heap.take_collapse(knob_size(Knob::kPurgeCollapse))) return;
   cache->counters.add(Counter::kPurgeCollapses);
   trim(cache, cache->user);
 }
 
 void read_clock(ThreadCache* cache) {
-  if (page_heap.has_collapsed() && knob(Knob::kPurgeCollapse) != 0) purge_collapsed(cache);
+  if (HZ3_UNLIKELY(page_heap.has_collapsed())) purge_collapsed(cache);
   const std::uint64_t now_ns = os::coarse_clock_ns();
   const ClockListener listener = clock_listener.load(std::memory_order_relaxed);
   if (listener != nullptr) listener(now_ns);

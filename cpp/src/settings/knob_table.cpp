@@ -120,11 +120,11 @@ constexpr hz3_knob_info knob_table[kKnobCount] = {
      "A16", nullptr, HZ3_KNOB_INT, 0, 0, 3'600'000, 1000},
     {"purge_budget_bytes", "HZ3_PURGE_BUDGET_BYTES", "bytes", "most bytes given back in one tick",
      "A16", nullptr, HZ3_KNOB_BYTES, 0, 64 * kKi, 1 * kTi, 16 * kMi},
-    {"purge_collapse", "HZ3_PURGE_COLLAPSE", "",
-     "give all free pages back at once when the pages in use fall below a quarter of their recent "
+    {"purge_collapse", "HZ3_PURGE_COLLAPSE", "percent",
+     "give all free pages back at once when the pages in use fall below this share of their recent "
      "peak: less memory in programs that free much and then wait, page faults in those that "
-     "build up again",
-     "A16", nullptr, HZ3_KNOB_BOOL, 0, 0, 1, 0},
+     "build up again; 0 turns it off",
+     "A16", nullptr, HZ3_KNOB_INT, 0, 0, 90, 0},
     {"retention_frozen_percent", "HZ3_RETENTION_FROZEN_PERCENT", "percent",
      "free pages within this share of the recent demand stay; those above are frozen: handed out "
      "last and given back after the delay; 0 gives every idle page back",

@@ -140,7 +140,7 @@ void collapse() {
 }
 
 TEST(a_collapse_purges_at_once_if_asked_to) {
-  set("purge_collapse", 1);
+  set("purge_collapse", 25);
   collapse();
   CHECK(fake_os.purged_bytes >= std::size_t{25} << 20);
   CHECK_EQ(counter(Counter::kPurgeCollapses) >= 1, true);
