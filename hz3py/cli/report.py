@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from hz3py.cli.console import out
+from hz3py.cli.console import out, out_json
+from hz3py.cli.options import json_option
 from hz3py.cli.publish import idle_times, summarise
 from hz3py.cli.session import RESULTS_FOLDER
 from hz3py.errors import StoreError, UsageError
@@ -40,18 +41,22 @@ _FILES = {"html": "report.html", "markdown": "report.md"}
     type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
     help="File to write, - for stdout [default: report.html or report.md in the run's folder].",
 )
+@json_option
 @click.option("--open", "shown", is_flag=True, help="Open the file in a browser.")
-def command(*, run: Path | None, form: str, file: Path | None, shown: bool) -> int:
+def command(*, run: Path | None, form: str, file: Path | None, as_json: bool, shown: bool) -> int:
     """Make a report of a run.
 
     RUN is a results folder or its records.jsonl; without it, the newest run in ./hz3-results is
     taken. The HTML report is one file that needs no network: summary, charts, tables, machine and
-    the data itself. Markdown and text carry the same content.
+    the data itself. Markdown and text carry the same content; --json prints the data alone.
     """
     if shown and (form == "text" or file == Path("-")):
         raise UsageError("--open needs a file to open", "leave out --format text and --out -")
     folder = _folder(run)
     story = tell(folder)
+    if as_json:
+        out_json(html.data(story))
+        return 0
     text = _formatted(story, form)
     target = Path("-") if file is None and form == "text" else file or folder / _FILES[form]
     if target == Path("-"):

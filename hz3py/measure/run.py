@@ -71,11 +71,14 @@ def measure(
     with contextlib.ExitStack() as resources:
         accounts = _account_folder(resources) if observe and _is_ours(launch) else None
         if accounts is not None:
-            asked = {OBSERVE_VARIABLE: "exit", OBSERVE_FILE_VARIABLE: f"{accounts}/%p"}
+            # A program that we end does not exit; it is asked by a signal before.
+            when = "signal" if idle_s > 0 else "exit"
+            asked = {OBSERVE_VARIABLE: when, OBSERVE_FILE_VARIABLE: f"{accounts}/%p"}
             launch = replace(launch, env={**launch.env, **asked})
         phase_in, phase_out = _pipe(resources)
         pid_in, pid_out = _pipe(resources)
-        sampler = resources.enter_context(_sampler(pid_in, phase_in, interval_s, idle_s))
+        times = (interval_s, idle_s, accounts is not None)
+        sampler = resources.enter_context(_sampler(pid_in, phase_in, times))
         _avoid(sampler.pid, launch.affinity)
         lines = None if mark is None else LineMarks(mark, os.dup(phase_out.fileno()))
         with contextlib.nullcontext() if lines is None else lines:
@@ -104,11 +107,12 @@ def _account_folder(resources: contextlib.ExitStack) -> Path:
 
 
 def _observation(folder: Path) -> dict[str, Any] | None:
-    """Read the accounts of all processes that ended by exit(); return that of the largest."""
+    """Read the last account of each process; return that of the largest."""
     found: list[dict[str, Any]] = []
     for file in folder.iterdir():
         with contextlib.suppress(OSError, ValueError):
-            document = json.loads(file.read_text(encoding="utf-8"))
+            lines = file.read_text(encoding="utf-8").splitlines()
+            document = json.loads(lines[-1]) if lines else None
             if isinstance(document, dict) and isinstance(document.get("resident_bytes"), int):
                 found.append(document)
     return max(found, key=lambda document: int(document["resident_bytes"]), default=None)
@@ -261,12 +265,15 @@ def _children(pid: int) -> list[int]:
 
 @contextlib.contextmanager
 def _sampler(
-    pid_in: FileIO, phase_in: FileIO, interval_s: float, idle_s: float
+    pid_in: FileIO, phase_in: FileIO, times: tuple[float, float, bool]
 ) -> Iterator[subprocess.Popen[str]]:
-    """Start the sampler and wait until it is ready to watch."""
+    """Start the sampler and wait until it is ready to watch.
+
+    `times` are the interval and the rest in seconds, and whether an account is asked for after it.
+    """
     inherited = [pid_in.fileno(), phase_in.fileno()]
-    times = [round(seconds * 1e6) for seconds in (interval_s, idle_s)]
-    numbers = [str(number) for number in (*inherited, *times)]
+    interval_us, idle_us = (round(seconds * 1e6) for seconds in times[:2])
+    numbers = [str(number) for number in (*inherited, interval_us, idle_us, int(times[2]))]
     with (
         as_file(files("hz3py.measure").joinpath("sampler.py")) as script,
         subprocess.Popen(

@@ -1,8 +1,9 @@
 """The resident-memory sampler: a process of its own that watches another one from /proc.
 
-Run as a script (``python -I -S sampler.py PID_FD PHASE_FD INTERVAL_US [IDLE_US]``), never imported
-by the program that measures: it imports five small modules, so it starts in some milliseconds and
-its own size and garbage collection stay out of the way.
+Run as a script (``python -I -S sampler.py PID_FD PHASE_FD INTERVAL_US [IDLE_US [ASK]]``), never
+imported by the program that measures: it imports five small modules, so it starts in some
+milliseconds and its own size and garbage collection stay out of the way. With ASK 1, processes
+that catch SIGUSR2 get it before they are ended: hz3 answers with an account of its memory.
 
 Protocol: prints ``ready`` on stdout; then reads "PID" from PID_FD, which ``hz3-exec`` writes once
 the program runs, so that no sample ever shows the launcher; follows that process and its
@@ -118,6 +119,12 @@ class Tree:
             except OSError:
                 continue
 
+    def ask(self) -> None:
+        """Ask every process that catches SIGUSR2 for an account; it would end the others."""
+        for pid in self._statm:
+            if _catches(pid, signal.SIGUSR2):
+                os.kill(pid, signal.SIGUSR2)
+
     def _add(self, pid: int) -> bool:
         if pid in self._statm:
             return False
@@ -195,13 +202,15 @@ class Rest:
     Args:
         tree: The processes.
         idle_s: Seconds of rest after which they are ended; 0 never ends them.
+        ask: Whether they are asked for an account first, one window before they are ended.
     """
 
-    def __init__(self, tree: Tree, idle_s: float) -> None:
+    def __init__(self, tree: Tree, idle_s: float, ask: bool) -> None:
         self.accounts: list[tuple[float, dict[str, int]]] = []
         self.stopped: tuple[float, float] | None = None
         self._tree = tree
         self._idle_s = idle_s
+        self._ask = ask
         self._window_s = 0.0
         self._ticks = tree.cpu_ticks()
         self._since_s: float | None = None
@@ -244,21 +253,33 @@ class Rest:
             return
         said = [seconds for name, seconds in marks.seen if name == "work-end"]
         begin_s = said[0] if said else self._since_s
-        if begin_s is not None and at_s - begin_s >= self._idle_s:
+        if begin_s is None or at_s - begin_s < self._idle_s:
+            return
+        if self._ask:
+            self._ask = False
+            self._tree.ask()
+        else:
             self.stopped = (begin_s, at_s)
             self._tree.signal(signal.SIGTERM)
 
 
 def watch(
-    pid: int, marks: Marks, interval_s: float, stop_descriptor: int, idle_s: float = 0.0
+    pid: int,
+    marks: Marks,
+    interval_s: float,
+    stop_descriptor: int,
+    idle: tuple[float, bool] = (0.0, False),
 ) -> tuple[Series, Rest]:
-    """Sample the tree of `pid` until it is gone or `stop_descriptor` becomes readable."""
+    """Sample the tree of `pid` until it is gone or `stop_descriptor` becomes readable.
+
+    `idle` is after how long a rest it is ended, and whether it is asked for an account then.
+    """
     series = Series(interval_s)
     tree = Tree(pid)
     watched = [stop_descriptor, marks.descriptor]
     start = time.monotonic()
     cost = Cost()
-    rest = Rest(tree, idle_s)
+    rest = Rest(tree, *idle)
     next_scan = start
     while True:
         now = time.monotonic()
@@ -302,6 +323,16 @@ def _cpu_ticks(pid: int) -> int:
         return int(fields[11]) + int(fields[12])
     except (OSError, IndexError):
         return 0
+
+
+def _catches(pid: int, number: int) -> bool:
+    """Tell whether `pid` has a handler for a signal."""
+    try:
+        with open(f"/proc/{pid}/status", "rb") as file:
+            masks = [line.split()[1] for line in file if line.startswith(b"SigCgt:")]
+    except OSError:
+        return False
+    return bool(masks) and bool(int(masks[0], 16) >> (number - 1) & 1)
 
 
 def _account(pid: int) -> dict[str, int]:
@@ -370,6 +401,7 @@ def main(arguments: list[str]) -> None:
     """Run the protocol above on the descriptors named by `arguments`."""
     pid_descriptor, phase_descriptor, interval_us = (int(argument) for argument in arguments[:3])
     idle_s = int(arguments[3]) / 1e6 if len(arguments) > 3 else 0.0
+    ask = len(arguments) > 4 and arguments[4] == "1"
     stop_descriptor = sys.stdin.fileno()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
@@ -378,7 +410,7 @@ def main(arguments: list[str]) -> None:
     cpu_start = time.process_time()
     series, rest = Series(0.0), None
     if pid is not None:
-        series, rest = watch(pid, marks, interval_us / 1e6, stop_descriptor, idle_s)
+        series, rest = watch(pid, marks, interval_us / 1e6, stop_descriptor, (idle_s, ask))
     cpu_s = time.process_time() - cpu_start
     lines = [*lines_of(marks, series, rest), f"cpu {cpu_s:.6f}"]
     sys.stdout.write("\n".join(lines) + "\n")

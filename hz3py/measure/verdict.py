@@ -119,7 +119,7 @@ def _prove_by_symbol(allocator: Allocator, malloc_object: str) -> Proof:
 
 
 def _judge_exit(code: int, seen: Seen) -> tuple[Status, str]:
-    said = _last_line(seen.stderr)
+    said = _last_words(seen)
     if code == 0:
         return "ok", ""
     if _OUT_OF_MEMORY.search(seen.stderr):
@@ -136,8 +136,13 @@ def _judge_signal(number: int, seen: Seen) -> tuple[Status, str]:
         return "oom", "was killed by the kernel for lack of memory"
     if number == signal.SIGABRT and _OUT_OF_MEMORY.search(seen.stderr):
         return "oom", f"ran out of memory: {_last_line(seen.stderr)}"
-    said = _last_line(seen.stderr)
+    said = _last_words(seen)
     return "crashed", f"was killed by {name}: {said}"
+
+
+def _last_words(seen: Seen) -> str:
+    """Return the last complaint; of a program that complains on stdout, its last line there."""
+    return _last_line(seen.stderr if seen.stderr.strip() else seen.stdout)
 
 
 def _last_line(text: str) -> str:

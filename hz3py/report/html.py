@@ -57,7 +57,7 @@ def render(story: Story) -> str:
         ],
         waterfalls=_waterfalls(accounts, numbering),
         tables=_account_tables(accounts),
-        data=_data(story),
+        data=data(story),
         charts=charts,
         overview_height=overview.OVERVIEW_HEIGHT,
     )
@@ -210,7 +210,7 @@ def _word(value: Any) -> str:
     return f"{value:,}".replace(",", " ")
 
 
-def _data(story: Story) -> dict[str, Any]:
+def data(story: Story) -> dict[str, Any]:
     """Everything that the charts were drawn from, for programs that read the report."""
     samples = frame(story.records).drop(columns="work")
     lines = [

@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 
 from hz3py.__main__ import main
+from hz3py.cli.knob_values import knob_table
+from hz3py.cli.watched import OBSERVE_KNOB
 from hz3py.store.results import read
+from hz3py.system.allocators import Allocator
 
 STAYS = """
 import os, time
@@ -87,6 +90,28 @@ def test_a_short_program_is_told_to_be_short(capsys: pytest.CaptureFixture[str])
     (row,) = document["rows"]
     assert row["rss_kb"]["peak"] > 1000
     assert any("ends too soon for a series" in text for text in document["warnings"])
+
+
+@pytest.mark.parametrize("idle", [(), ("--idle", "0.5")])
+def test_hz3_accounts_for_its_memory(
+    capsys: pytest.CaptureFixture[str], malloc_library: Allocator, idle: tuple[str, ...]
+) -> None:
+    if malloc_library.name != "hz3" or OBSERVE_KNOB not in {info.name for info in knob_table()}:
+        pytest.skip("hz3 is not built, or does not observe")
+    end = "time.sleep(60)" if idle else ""
+    program = f"import time; x = [bytes(100_000) for _ in range(100)]; time.sleep(0.1); {end}"
+    command = ["rss", "--allocators", "hz3,system", "--runs", "1", "--out", "r", "--json", *idle]
+    assert main([*command, "--", sys.executable, "-I", "-S", "-c", program]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert {row["status"] for row in document["rows"]} == {"ok"}
+    (account,) = document["memory"]["observations"]
+    assert account["allocator"] == "hz3"
+    assert sum(account["parts"].values()) == pytest.approx(account["resident_bytes"], rel=0.05)
+    assert account["resident_bytes"] > 3 << 20
+    assert Path("r/parts.png").exists()
+    assert Path("r/throughput.png").exists() == (not idle)
+    assert main(["report", "r"]) == 0
+    assert "Where memory sits" in Path("r/report.html").read_text()
 
 
 def test_tables_and_the_cost_of_sampling_are_printed(capsys: pytest.CaptureFixture[str]) -> None:

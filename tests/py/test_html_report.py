@@ -163,6 +163,15 @@ def test_the_page_holds_its_data(page: Callable[..., Page]) -> None:
     assert data["summary"]["rows"][0]["rss_kb"]["mean"] == 1524.0
 
 
+def test_json_is_the_data_of_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = runs.write_run(tmp_path / "run")
+    assert main(["report", str(folder), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert main(["report", str(folder)]) == 0
+    assert Page((folder / "report.html").read_text()).data() == document
+    assert document["schema"] == 1
+
+
 def test_a_failed_arm_says_why(page: Callable[..., Page]) -> None:
     found = page(detail="was killed by SIGSEGV")
     assert "crashed: was killed by SIGSEGV" in found.text

@@ -137,6 +137,10 @@ def test_program_that_fails(shell: Function) -> None:
     assert (sample.status, sample.detail) == ("failed", "ended with code 3: broken")
 
 
+def test_program_that_complains_on_stdout(shell: Function) -> None:
+    assert shell("echo no port; exit 1").detail == "ended with code 1: no port"
+
+
 def test_program_that_crashes(shell: Function) -> None:
     sample = shell("kill -SEGV $$")
     assert sample.status == "crashed"
