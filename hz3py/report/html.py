@@ -13,7 +13,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from hz3py.analysis.summary import Arm
 from hz3py.report import charts, memory_tables, numbers, overview, style
 from hz3py.report.curves import Curve
-from hz3py.report.story import Story, blocks_of, own_ratios, parts
+from hz3py.report.story import Story, are_level, blocks_of, own_ratios, parts
 from hz3py.report.table import heading
 from hz3py.store.export import frame
 
@@ -82,9 +82,13 @@ def _cards(story: Story) -> list[tuple[str, str, str]]:
     rows = len(story.labels)
     cards = []
     if len(known) > 1 and story.has_speed:
-        first = known[0]
+        first, second = known[:2]
         fraction = f"{numbers.ratio(first.throughput)} of the best per row"
-        cards.append(("Fastest", first.allocator, f"{fraction}; first in {first.wins} of {rows}"))
+        note = f"{fraction}; first in {first.wins} of {rows}"
+        if are_level(story, first, second):
+            cards.append(("Speed", "level", f"{first.allocator} and {second.allocator}"))
+        else:
+            cards.append(("Fastest", first.allocator, note))
     if len(held) > 1:
         least = min(held, key=lambda line: line.rss_mean)
         cards.append(

@@ -221,7 +221,7 @@ def _speed_sentence(story: Story, known: Sequence[Overall]) -> str:
     rows = len(story.labels)
     if rows == 1:
         return _single_row_sentence(story, first, second)
-    level = first.throughput - second.throughput < LEVEL
+    level = are_level(story, first, second)
     who = (
         f"{first.allocator} and {second.allocator} are level in speed"
         if level
@@ -238,11 +238,19 @@ def _speed_sentence(story: Story, known: Sequence[Overall]) -> str:
     )
 
 
+def are_level(story: Story, first: Overall, second: Overall) -> bool:
+    """Tell whether the two fastest allocators cannot be told apart in speed."""
+    if len(story.labels) > 1:
+        return first.throughput - second.throughput < LEVEL
+    lead = next(arm.to_best_other for arm in story.arms if arm.allocator == first.allocator)
+    return lead.known and lead.low <= 1
+
+
 def _single_row_sentence(story: Story, first: Overall, second: Overall) -> str:
     arm = next(arm for arm in story.arms if arm.allocator == first.allocator)
     lead = arm.to_best_other
     bounds = numbers.bounds(lead)
-    if lead.known and lead.low <= 1:
+    if are_level(story, first, second):
         return (
             f"{first.allocator} and {second.allocator} cannot be told apart in speed: "
             f"{ratio(lead.estimate)} (95 % interval {bounds})."

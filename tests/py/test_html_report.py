@@ -188,6 +188,24 @@ def test_one_allocator_has_no_rival(page: Callable[..., Page]) -> None:
     assert "nothing to compare it with" in page(allocators=("hz3",), blocks=1).text
 
 
+def test_what_cannot_be_told_apart_has_no_winner(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = runs.write_run(tmp_path / "run", rows=("one",), allocators=("hz3", "system"))
+    path = folder / "records.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    speeds = iter((10.0, 9.0, 10.0, 11.5, 10.0, 9.2))
+    for line in lines:
+        if line["kind"] == "sample":
+            line["sample"]["result"]["throughput"] = next(speeds)
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert main(["report", str(folder)]) == 0
+    found = Page((folder / "report.html").read_text())
+    assert "hz3 and system cannot be told apart in speed" in found.text
+    assert "Speed level hz3 and system" in found.text
+    assert "Fastest" not in found.text
+
+
 def test_the_account_of_the_allocator_is_drawn(page: Callable[..., Page]) -> None:
     found = page(account=runs.ACCOUNT)
     for text in ("Where memory sits", "thread caches", "kernel's count", "1 234 567", "shards"):
