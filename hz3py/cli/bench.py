@@ -94,6 +94,7 @@ class Work:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Show the results in this benchres.csv; nothing is run.",
 )
+@click.option("--counters", is_flag=True, help="Count hardware events in one extra run each.")
 @output_options
 @click.option("--dry-run", is_flag=True, help="Show what would run and how long it would take.")
 @json_option
@@ -113,6 +114,7 @@ def command(
     seed: int | None,
     foreign: Path | None,
     imported: Path | None,
+    counters: bool,
     folder: Path | None,
     resumed: Path | None,
     dry_run: bool,
@@ -158,7 +160,7 @@ def command(
         show_plan(plan, as_json=as_json)
         return 0
     doubts = [*work.notes, *_few_blocks(plan.blocks)]
-    return present(sessions.start(plan, folder, doubts), as_json=as_json)
+    return present(sessions.start(plan, folder, doubts), as_json=as_json, counters=counters)
 
 
 def _few_blocks(blocks: int) -> list[str]:

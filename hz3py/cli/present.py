@@ -10,6 +10,7 @@ from pathlib import Path
 from hz3py.analysis.summary import Arm
 from hz3py.cli import session as sessions
 from hz3py.cli.console import EXIT_INTERRUPTED, note, out, out_json
+from hz3py.cli.counting import count_events, events_table
 from hz3py.cli.publish import Published, publish
 from hz3py.cli.session import Session
 from hz3py.cli.show import show
@@ -32,6 +33,7 @@ def present(
     table: Callable[[Sequence[Arm]], Table] = bench_table,
     series: bool = False,
     interval_s: float = sessions.DEFAULT_INTERVAL_S,
+    counters: bool = False,
 ) -> int:
     """Take the samples of a session and show the result.
 
@@ -42,6 +44,7 @@ def present(
         table: Builds the main table.
         series: Whether resident memory over time is exported as CSV too.
         interval_s: First distance of the readings of resident memory, in seconds.
+        counters: Whether every arm is run once more to count hardware events.
 
     Returns:
         The exit code.
@@ -57,10 +60,14 @@ def present(
     if not results.samples:
         return EXIT_INTERRUPTED
     published = publish(results, folder, series=series)
+    events = count_events(session.plan) if counters and not outcome.interrupted else []
     if as_json:
-        out_json(published.document)
+        out_json({**published.document, **({"events": events} if events else {})})
     else:
         _print(published, table)
+        if events:
+            out()
+            show(events_table(events))
         note(sampler_sentence(results.samples) or "memory was not sampled")
     return EXIT_INTERRUPTED if outcome.interrupted else published.exit_code
 
