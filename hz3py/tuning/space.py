@@ -99,7 +99,17 @@ _NEEDS: dict[str, tuple[str, Value | None]] = {
 """A knob that is read only while another one has this value; None stands for all but 0."""
 
 _NOT_FOR_SPEED = frozenset({"arena_bytes", "on_invalid_free", "reclaim_budget_pages"})
-_NOT_FOR_SPEED_PREFIXES = ("observe", "log", "trace", "check", "guard", "sample")
+_NOT_FOR_SPEED_PREFIXES = (
+    "observe",
+    "live",
+    "exit",
+    "fault",
+    "log",
+    "trace",
+    "check",
+    "guard",
+    "sample",
+)
 """Knobs of safety and of diagnosis: no search may trade them for speed."""
 
 _WIDE = 32
