@@ -98,6 +98,13 @@ inline constexpr Shape kShapes[] = {
     {"page_inside", [](Case* about) { return fresh(about) + 4096; }, 1},
     {"one_too_long", [](Case* about) { return overrun(about, 1); }, 1},
     {"eight_too_long", [](Case* about) { return overrun(about, 8); }, 1},
+    {"last_of_the_guard",
+     [](Case* about) {
+       char* block = fresh(about);
+       *opaque(block + about->size + 7) = 'x';
+       return block;
+     },
+     1},
     {"size_plus_one", [](Case* about) { return saying(about, about->size + 1); }, 1},
     {"size_minus_one", [](Case* about) { return saying(about, about->size - 1); }, 1},
     {"half_the_size", [](Case* about) { return saying(about, about->size / 2); }, 1},

@@ -134,6 +134,7 @@ void Runner::run(const Operation& operation) {
       break;
     case Kind::kTrim:
       heap::trim();
+      if (!heap::is_sound()) broken("contradictions in the heap", block, 0);
       break;
   }
 }

@@ -37,6 +37,7 @@ OWN_CASES = (
     "counters",
     "errno",
     "observe",
+    "check_heap",
 )
 
 

@@ -48,6 +48,13 @@ HZ3_API int hz3_owns(const void* ptr);
  * Returns the number of bytes returned to the system. */
 HZ3_API size_t hz3_trim(void);
 
+/* Looks for contradictions in the allocator's own structures: free bits against
+ * counts, tags against pages, no block parked twice, the ranges of large blocks
+ * without a gap. Returns how many there are, 0 for a sound heap, and writes one
+ * line about the first to stderr. Takes milliseconds on a large heap; of the
+ * threads' caches only the caller's is looked at. */
+HZ3_API size_t hz3_check_heap(void);
+
 /* ---- Knobs ---------------------------------------------------------------
  * One table. A knob takes effect at the next slow event of each thread; a
  * start-up knob only before the first allocation, through its variable. */

@@ -15,7 +15,7 @@
 
 namespace hz3 {
 
-// Bytes at the end of a block that were not asked for, at least 1; 0: the program holds no block
+// Bytes at the end of a block that were not asked for, never none; 0: the program holds no block
 // that starts here.
 using Slack = std::uint16_t;
 inline constexpr Slack kNotHeld = 0;

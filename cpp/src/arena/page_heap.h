@@ -17,6 +17,7 @@
 #include "arena/quarantine.h"
 #include "arena/retention.h"
 #include "arena/segment.h"
+#include "base/audit.h"
 #include "base/futex_lock.h"
 #include "settings/counters.h"
 
@@ -77,6 +78,10 @@ class PageHeap {
     counters_.add_to(totals, count);
   }
 
+  // Bitmaps, counts and tags against each other; of one segment, or of all with the sums.
+  void audit_segment(unsigned index, Audit* audit);
+  void audit(Audit* audit);
+
   FutexLock& lock() { return lock_; }  // for fork
 
  private:
@@ -110,6 +115,7 @@ class PageHeap {
   }
   void freeze_excess(std::size_t pages);
   void thaw_all();
+  void audit_segment_locked(unsigned index, Audit* audit) const;
   bool lift_quarantine();
   Segment* drain_candidate(std::uint64_t now_ns) const;
 

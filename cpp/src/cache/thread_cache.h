@@ -18,6 +18,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "base/audit.h"
 #include "base/compiler.h"
 #include "base/futex_lock.h"
 #include "geometry/size_classes.h"
@@ -127,6 +128,9 @@ struct ThreadCache : HitPath {
 
   // Gives every block back.
   void flush_all();
+
+  // Every bin against its array, every block in it against its span.
+  void audit(Audit* audit) const;
 
   // For the child of fork, where the cache's thread does not exist. False: it was being rebuilt,
   // its contents cannot be trusted.

@@ -5,6 +5,7 @@
 
 #include "entry/thread_state.h"
 #include "large/large_heap.h"
+#include "policy/check_heap.h"
 #include "policy/reclaim.h"
 #include "policy/tick.h"
 #include "settings/knobs.h"
@@ -218,6 +219,20 @@ std::size_t trim_everything() {
   if (cache != nullptr) return trim(cache, cache->user);
   const DirectUser direct;
   return trim(nullptr, direct.user());
+}
+
+std::size_t check_everything() {
+  if (!ensure_booted()) return 0;
+  Audit audit;
+  ThreadCache* cache = thread_cache();
+  if (cache != nullptr) {
+    check_heap(cache, cache->user, &audit);
+  } else {
+    const DirectUser direct;
+    check_heap(nullptr, direct.user(), &audit);
+  }
+  if (audit.violations() != 0) report_violations(audit);
+  return audit.violations();
 }
 
 }  // namespace hz3

@@ -125,4 +125,7 @@ inline bool is_live_block(const void* block) {
 
 std::size_t trim_everything();
 
+// Number of contradictions in the heap; the first is reported.
+std::size_t check_everything();
+
 }  // namespace hz3

@@ -71,6 +71,8 @@ size_t hz3_good_size(size_t size) { return hz3::good_size(size); }
 int hz3_owns(const void* ptr) { return hz3::is_live_block(ptr) ? 1 : 0; }
 size_t hz3_trim(void) { return hz3::trim_everything(); }
 
+size_t hz3_check_heap(void) { return hz3::check_everything(); }
+
 size_t hz3_knob_count(void) { return hz3::kKnobCount; }
 const hz3_knob_info* hz3_knob_at(size_t index) { return hz3::knob_info(index); }
 

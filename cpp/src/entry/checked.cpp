@@ -1,10 +1,10 @@
 // The books of the checked build: every block that the program holds is in the ledger, and the
-// bytes behind its end carry a guard that is looked at when it comes back.
+// eight bytes behind its end carry a guard that is looked at when it comes back.
 //
-// A request gets one byte more than asked for, so that there always is a guard; larger than a size
-// class, it has one where its last chunk leaves room. What the program may use ends where its
-// request did: malloc_usable_size() says so. Only live blocks are written to. Any thread, no lock
-// but that of the large heap.
+// A request gets eight bytes more than asked for, so that there always is room for the guard. What
+// the program may use ends where its request did: malloc_usable_size() says so. Only live blocks
+// are written to. Any thread, no lock but that of the large heap.
+#include <array>
 #include <cstring>
 
 #include "arena/ledger.h"
@@ -17,54 +17,54 @@ namespace hz3::checked {
 namespace {
 
 // No byte of it is zero or a letter, the usual content of a string that is too long.
-constexpr unsigned char kGuard[] = {0xd5, 0xc3, 0xb7, 0xa9, 0xf3, 0xe5, 0xcb, 0x9d};
+constexpr std::uint64_t kGuard = 0xd5c3b7a9f3e5cb9d;
 
-std::size_t guard_bytes(std::size_t slack) { return min_of(slack, sizeof kGuard); }
+HZ3_ALWAYS_INLINE void write_guard(void* block, std::size_t asked_bytes) {
+  std::memcpy(static_cast<char*>(block) + asked_bytes, &kGuard, sizeof kGuard);
+}
 
-void write_guard(void* end, std::size_t slack) {
-  if (HZ3_LIKELY(slack >= sizeof kGuard)) {
-    std::memcpy(end, kGuard, sizeof kGuard);
-  } else {
-    std::memcpy(end, kGuard, slack);
+HZ3_ALWAYS_INLINE bool guard_holds(const void* block, std::size_t asked_bytes) {
+  return std::memcmp(static_cast<const char*>(block) + asked_bytes, &kGuard, sizeof kGuard) == 0;
+}
+
+// Requests that the allocator refuses for their size stay as they are.
+constexpr std::size_t padded(std::size_t size) {
+  return size <= kMaxRequestBytes - sizeof kGuard ? size + sizeof kGuard : size;
+}
+
+// By code, so that one load answers; 0 where no block starts.
+constexpr auto kBlockBytes = [] {
+  std::array<std::uint32_t, kCodeCount> table = {};
+  for (unsigned code = 1; code < kCodeCount; ++code) {
+    table[code] = kClasses[class_of_code(static_cast<Code>(code))].block_bytes;
   }
-}
-
-bool guard_holds(const void* end, std::size_t slack) {
-  if (HZ3_LIKELY(slack >= sizeof kGuard)) return std::memcmp(end, kGuard, sizeof kGuard) == 0;
-  return std::memcmp(end, kGuard, guard_bytes(slack)) == 0;
-}
+  return table;
+}();
 
 // A block as the program sees it.
 struct Held {
   std::size_t asked_bytes;
   std::size_t slack;  // what the block has beyond them
-  bool exact;         // false: even less may have been asked for
 };
 
-Held held_from(std::size_t block_bytes, Slack entry) {
-  return {block_bytes - entry, entry, entry < kMostSlack};
+HZ3_ALWAYS_INLINE void* hand_out_of_arena(void* block, std::size_t size) {
+  const std::size_t block_bytes = kBlockBytes[arena.code_at(block)];
+  const std::size_t slack = min_of(block_bytes - size, kMostSlack);
+  ledger.at(block).store(static_cast<Slack>(slack), std::memory_order_relaxed);
+  write_guard(block, block_bytes - slack);
+  return block;
 }
 
-std::size_t padded(std::size_t size) { return size <= kMaxClassBytes ? size + 1 : size; }
-
-void* hand_out(void* block, std::size_t size) {
-  if (HZ3_UNLIKELY(block == nullptr)) return nullptr;
-  std::size_t slack = 0;
-  std::size_t asked_bytes = size;
-  if (HZ3_LIKELY(arena.contains(block))) {
-    const std::size_t block_bytes = kClasses[class_of_code(arena.code_at(block))].block_bytes;
-    slack = min_of(block_bytes - size, kMostSlack);
-    asked_bytes = block_bytes - slack;
-    ledger.at(block).store(static_cast<Slack>(slack), std::memory_order_relaxed);
-  } else {
-    slack = large_heap.set_asked_bytes(block, size).bytes - size;
-  }
-  write_guard(static_cast<char*>(block) + asked_bytes, slack);
+HZ3_NOINLINE void* hand_out(void* block, std::size_t size) {
+  if (block == nullptr) return nullptr;
+  if (arena.contains(block)) return hand_out_of_arena(block, size);
+  large_heap.set_asked_bytes(block, size);
+  write_guard(block, size);
   return block;
 }
 
 // Says what is wrong with a pointer into the arena that is not a block of the program.
-void report_not_held(const void* block) {
+HZ3_COLD void report_not_held(const void* block) {
   const Span* span = arena.spans[arena.page_of(block)];
   if (span == nullptr) {
     report_invalid_free(InvalidFree::kUnallocated, block);
@@ -75,75 +75,73 @@ void report_not_held(const void* block) {
   }
 }
 
-// `take`: the block leaves the ledger. False, after a report, when the program does not hold it.
-bool find_in_arena(const void* block, bool take, Held* held) {
-  const Code code = arena.code_at(block);
-  if (HZ3_UNLIKELY(code == kNoCode)) {
-    report_invalid_free(InvalidFree::kUnallocated, block);
-    return false;
+// The entry of a block in the arena; nullptr where none can start.
+HZ3_ALWAYS_INLINE std::atomic<Slack>* entry_of(const void* block) {
+  if (HZ3_UNLIKELY(arena.code_at(block) == kNoCode) ||
+      HZ3_UNLIKELY(reinterpret_cast<std::uintptr_t>(block) % kMinBlockBytes != 0)) {
+    return nullptr;
   }
-  Slack entry = kNotHeld;
-  if (HZ3_LIKELY(reinterpret_cast<std::uintptr_t>(block) % kMinBlockBytes == 0)) {
-    std::atomic<Slack>& at = ledger.at(block);
-    entry = take ? at.exchange(kNotHeld, std::memory_order_relaxed)
-                 : at.load(std::memory_order_relaxed);
-  }
-  if (HZ3_UNLIKELY(entry == kNotHeld)) {
-    report_not_held(block);
-    return false;
-  }
-  *held = held_from(kClasses[class_of_code(code)].block_bytes, entry);
-  return true;
+  return &ledger.at(block);
 }
 
-bool find_large(void* block, Held* held) {
-  const LargeHeap::Extent extent = large_heap.extent(block);
-  if (extent.bytes == 0) {
-    raw::release_slow(block);  // finds and names what is wrong with it
-    return false;
+// The block as the program holds it; false when it does not. Says nothing.
+bool look_up(const void* block, Held* held) {
+  if (!arena.contains(block)) {
+    const LargeHeap::Extent extent = large_heap.extent(block);
+    *held = {extent.asked_bytes, extent.bytes - extent.asked_bytes};
+    return extent.bytes != 0;
   }
-  *held = {extent.asked_bytes, extent.bytes - extent.asked_bytes, true};
-  return true;
+  const std::atomic<Slack>* entry = entry_of(block);
+  const Slack slack = entry != nullptr ? entry->load(std::memory_order_relaxed) : kNotHeld;
+  *held = {kBlockBytes[arena.code_at(block)] - std::size_t{slack}, slack};
+  return slack != kNotHeld;
 }
 
-// Complaints about a block that does exist; with on_invalid_free=warn it is then freed all the
-// same.
-void inspect(const void* block, const Held& held, Claim claim) {
+// Complaints about a block that does exist: with on_invalid_free=warn it is freed all the same.
+HZ3_NOINLINE void inspect(const void* block, const Held& held, Claim claim) {
   const std::size_t asked = held.asked_bytes;
-  if (claim.bytes != Claim::kUnsaid && (held.exact ? claim.bytes != asked : claim.bytes > asked)) {
+  // Beyond what an entry can say, even less may have been asked for.
+  const bool in_arena = arena.contains(block);
+  const bool exact = !in_arena || held.slack < kMostSlack;
+  if (claim.bytes != Claim::kUnsaid && (exact ? claim.bytes != asked : claim.bytes > asked)) {
     report_invalid_free(InvalidFree::kWrongSize, block, {asked, 0, claim.bytes});
   }
-  if (is_power_of_two(claim.alignment) &&
-      (reinterpret_cast<std::uintptr_t>(block) & (claim.alignment - 1)) != 0) {
+  const bool aligned = (reinterpret_cast<std::uintptr_t>(block) & (claim.alignment - 1)) == 0;
+  if (!aligned && is_power_of_two(claim.alignment)) {
     report_invalid_free(InvalidFree::kWrongAlignment, block, {asked, 0, claim.alignment});
   }
-  if (!guard_holds(static_cast<const char*>(block) + asked, held.slack)) {
+  if (!guard_holds(block, asked)) {
     report_invalid_free(InvalidFree::kOverflow, block, {asked, 0, 0});
   }
 }
 
-bool find(void* block, bool take, Held* held) {
-  return HZ3_LIKELY(arena.contains(block)) ? find_in_arena(block, take, held)
-                                           : find_large(block, held);
+HZ3_NOINLINE void release_outside_arena(void* block, Claim claim) {
+  if (block == nullptr) return;
+  Held held;
+  if (look_up(block, &held)) inspect(block, held, claim);
+  raw::release_slow(block);  // finds and names what else is wrong with it
 }
 
 // Resizing without a copy, as in raw::reallocate(). nullptr: only a copy can help.
 void* resize_in_place(void* block, const Held& held, std::size_t size) {
-  const std::size_t block_bytes = held.asked_bytes + held.slack;
+  const std::size_t wanted = padded(size);
   if (!arena.contains(block)) {
-    void* resized = size > kMaxClassBytes ? large_heap.resize(block, size) : nullptr;
-    return hand_out(resized, size);
+    return wanted > kMaxClassBytes ? hand_out(large_heap.resize(block, wanted), size) : nullptr;
   }
-  const bool fits = padded(size) <= block_bytes && size <= kMaxClassBytes;
-  if (fits && (size >= block_bytes / 2 || block_bytes == kMinBlockBytes)) {
-    return hand_out(block, size);
-  }
-  return nullptr;
+  const std::size_t block_bytes = held.asked_bytes + held.slack;
+  const bool fits = wanted <= block_bytes;
+  return fits && (size >= block_bytes / 2 || block_bytes == kMinBlockBytes) ? hand_out(block, size)
+                                                                            : nullptr;
 }
 
 }  // namespace
 
-void* allocate(std::size_t size) { return hand_out(raw::allocate(padded(size)), size); }
+void* allocate(std::size_t size) {
+  const std::size_t wanted = padded(size);
+  void* block = raw::allocate_hit(wanted);
+  if (HZ3_LIKELY(block != nullptr)) return hand_out_of_arena(block, size);
+  return hand_out(raw::allocate_slow(wanted), size);
+}
 
 void* allocate_zeroed(std::size_t size) {
   return hand_out(raw::allocate_zeroed(padded(size)), size);
@@ -154,16 +152,38 @@ void* allocate_aligned(std::size_t alignment, std::size_t size) {
 }
 
 void release(void* block, Claim claim) {
-  if (block == nullptr) return;
-  Held held;
-  if (HZ3_UNLIKELY(!find(block, true, &held))) return;
-  inspect(block, held, claim);
+  if (HZ3_UNLIKELY(!arena.contains(block))) {
+    release_outside_arena(block, claim);
+    return;
+  }
+  std::atomic<Slack>* entry = entry_of(block);
+  // An exchange, so that of two frees at the same moment one finds nothing.
+  const Slack slack = HZ3_LIKELY(entry != nullptr)
+                          ? entry->exchange(kNotHeld, std::memory_order_relaxed)
+                          : kNotHeld;
+  if (HZ3_UNLIKELY(slack == kNotHeld)) {
+    report_not_held(block);
+    return;
+  }
+  const std::size_t asked = kBlockBytes[arena.code_at(block)] - std::size_t{slack};
+  const bool as_said = (claim.bytes == Claim::kUnsaid || claim.bytes == asked) &&
+                       (reinterpret_cast<std::uintptr_t>(block) & (claim.alignment - 1)) == 0;
+  if (HZ3_UNLIKELY(!as_said) || HZ3_UNLIKELY(!guard_holds(block, asked))) {
+    inspect(block, {asked, slack}, claim);
+  }
   raw::release(block);
 }
 
 void* reallocate(void* block, std::size_t size) {
   Held held;
-  if (!find(block, false, &held)) return nullptr;
+  if (!look_up(block, &held)) {
+    if (arena.contains(block)) {
+      report_not_held(block);
+    } else {
+      raw::release_slow(block);  // finds and names what is wrong with it
+    }
+    return nullptr;
+  }
   inspect(block, held, {});
   if (void* resized = resize_in_place(block, held, size)) return resized;
   void* fresh = allocate(size);
@@ -174,23 +194,15 @@ void* reallocate(void* block, std::size_t size) {
 }
 
 std::size_t usable_size(const void* block) {
-  if (block == nullptr) return 0;
-  if (!arena.contains(block)) return large_heap.extent(block).asked_bytes;
-  const Code code = arena.code_at(block);
-  if (code == kNoCode || reinterpret_cast<std::uintptr_t>(block) % kMinBlockBytes != 0) return 0;
-  const Slack entry = ledger.at(block).load(std::memory_order_relaxed);
-  if (entry == kNotHeld) return 0;
-  return held_from(kClasses[class_of_code(code)].block_bytes, entry).asked_bytes;
+  Held held;
+  return block != nullptr && look_up(block, &held) ? held.asked_bytes : 0;
 }
 
 std::size_t good_size(std::size_t size) { return size > kMaxRequestBytes ? 0 : size; }
 
 bool is_live_block(const void* block) {
-  if (block == nullptr) return false;
-  if (!arena.contains(block)) return large_heap.extent(block).bytes != 0;
-  return arena.code_at(block) != kNoCode &&
-         reinterpret_cast<std::uintptr_t>(block) % kMinBlockBytes == 0 &&
-         ledger.at(block).load(std::memory_order_relaxed) != kNotHeld;
+  Held held;
+  return block != nullptr && look_up(block, &held);
 }
 
 }  // namespace hz3::checked

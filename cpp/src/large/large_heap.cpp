@@ -202,6 +202,7 @@ Range* LargeHeap::take(std::size_t chunks, std::size_t alignment_chunks, bool pr
     range = aligned;
   }
   if (range->chunks > chunks && split(range, chunks)) insert_free(range->above);
+  range->asked_bytes = 0;  // until the checked build tells
   return range;
 }
 

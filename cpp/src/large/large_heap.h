@@ -14,6 +14,7 @@
 #include <cstdint>
 
 #include "arena/metadata.h"
+#include "base/audit.h"
 #include "base/futex_lock.h"
 #include "geometry/constants.h"
 #include "large/range.h"
@@ -79,6 +80,9 @@ class LargeHeap {
   void add_counters(std::uint64_t* totals, std::size_t count) const {
     counters_.add_to(totals, count);
   }
+
+  // Every range and mapping against the books.
+  void audit(Audit* audit);
 
   FutexLock& lock() { return lock_; }  // for fork
 

@@ -88,6 +88,7 @@ void* LargeHeap::resize(void* block, std::size_t new_size) {
   const std::size_t chunks = chunks_of(new_size);
   const std::size_t before = range->chunks;
   if (chunks < before) {
+    range->asked_bytes = min_of(range->asked_bytes, chunks << kChunkShift);
     if (split(range, chunks)) {
       Range* tail = range->above;
       tail->state = RangeState::kUsed;

@@ -11,6 +11,7 @@
 #include "base/bits.h"
 #include "large/large_heap.h"
 #include "os/memory.h"
+#include "policy/check_heap.h"
 #include "policy/reclaim.h"
 #include "settings/knobs.h"
 
@@ -54,6 +55,11 @@ void purge_collapsed(ThreadCache* cache) {
   trim(cache, cache->user);
 }
 
+void tick(ThreadCache* cache) {
+  cache->tick();
+  if constexpr (kChecked) check_some(cache);
+}
+
 void read_clock(ThreadCache* cache) {
   if (HZ3_UNLIKELY(page_heap.has_collapsed())) purge_collapsed(cache);
   const std::uint64_t now_ns = os::coarse_clock_ns();
@@ -64,7 +70,7 @@ void read_clock(ThreadCache* cache) {
     cache->ticked_ns = now_ns;
     cache->events = 0;
     cache->counters.add(Counter::kTickByClock);
-    cache->tick();
+    tick(cache);
   }
   const std::uint64_t delay_ns = static_cast<std::uint64_t>(knob(Knob::kPurgeDelayMs)) * kNsPerMs;
   std::uint64_t due_ns = generation_ends_ns.load(std::memory_order_relaxed);
@@ -88,7 +94,7 @@ void on_slow_event(ThreadCache* cache) {
   if (++cache->events >= static_cast<std::uint64_t>(knob(Knob::kEpochEvents))) {
     cache->events = 0;
     cache->counters.add(Counter::kTickByEvents);
-    cache->tick();
+    tick(cache);
   }
   if (cache->clock_countdown-- == 0) {
     cache->clock_countdown = kEventsPerClockRead - 1;

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "arena/page_heap.h"
+#include "base/audit.h"
 #include "settings/counters.h"
 #include "span/span.h"
 
@@ -40,6 +41,9 @@ class Central {
     return {classes_[class_index].spans, classes_[class_index].blocks_out};
   }
 
+  // Every span of the shard and every list against the figures.
+  void audit(Audit* audit) const;
+
   CounterBlock& counters() { return counters_; }
   const CounterBlock& counters() const { return counters_; }
 
@@ -55,6 +59,7 @@ class Central {
   static unsigned fullness_of(const Span& span) {
     return span.free_blocks >> span.size_class().fullness_shift;
   }
+  std::uint64_t audit_lists(unsigned class_index, Audit* audit) const;
   unsigned put_run(Span* span, void** blocks, unsigned count);
   void settle(Span* span, unsigned freed);
   void link(Span* span);

@@ -248,6 +248,21 @@ void case_errno() {
   CHECK_EQ(errno, 99);
 }
 
+// While other threads are at it, and when all is quiet.
+void case_check_heap() {
+  auto* check_heap = HZ3(hz3_check_heap);
+  pthread_t threads[3]{};
+  for (pthread_t& thread : threads) {
+    CHECK_EQ(pthread_create(&thread, nullptr, churn, nullptr), 0);
+  }
+  for (int i = 0; i < 200; ++i) {
+    CHECK_EQ(check_heap(), std::size_t{0});
+    heap::free(heap::malloc(static_cast<std::size_t>(i) * 10'000));
+  }
+  for (const pthread_t thread : threads) CHECK_EQ(pthread_join(thread, nullptr), 0);
+  CHECK_EQ(check_heap(), std::size_t{0});
+}
+
 struct Case {
   const char* name;
   void (*run)();
@@ -258,6 +273,7 @@ constexpr Case kCases[] = {
     {"stats", case_stats},         {"struct_sizes", case_struct_sizes},
     {"classes", case_classes},     {"counters", case_counters},
     {"errno", case_errno},         {"observe", case_observe},
+    {"errno", case_errno},         {"check_heap", case_check_heap},
 };
 
 }  // namespace

@@ -1,0 +1,51 @@
+// See audit_parked.h.
+#include "remote/audit_parked.h"
+
+#include "remote/owner_stash.h"
+#include "remote/transfer_cache.h"
+#include "span/audit_blocks.h"
+#include "span/shard.h"
+
+namespace hz3 {
+namespace {
+
+constexpr unsigned kMostBatches = 64;
+
+void audit_batch(const Magazine* magazine, unsigned class_index, Audit* audit) {
+  const unsigned count = magazine->count.load(std::memory_order_relaxed);
+  const bool fits = count <= Magazine::kSlots;
+  audit->expect(fits, "a batch holds what fits into it", magazine);
+  if (fits) audit_blocks(magazine->slots, count, class_index, audit);
+}
+
+}  // namespace
+
+void audit_transfer(const RouteUser& user, Code code, Audit* audit) {
+  Magazine* taken[kMostBatches];
+  unsigned count = 0;
+  while (count < kMostBatches && (taken[count] = transfer_cache.pop(code)) != nullptr) {
+    audit_batch(taken[count++], class_of_code(code), audit);
+  }
+  while (count != 0) {
+    Magazine* magazine = taken[--count];
+    if (transfer_cache.push(code, magazine)) continue;
+    return_blocks(user, class_of_code(code), magazine->slots,
+                  magazine->count.load(std::memory_order_relaxed));
+    release_magazine(magazine, user.shard);
+  }
+}
+
+void audit_stash(unsigned shard, unsigned class_index, Audit* audit) {
+  CounterBlock* counters = &shards[shard].central.counters();
+  Magazine* taken[kMostBatches];
+  unsigned count = 0;
+  while (count < kMostBatches && owner_stash.has_blocks(shard, class_index)) {
+    Magazine* magazine = owner_stash.pop(shard, class_index, OwnerStash::Take::kAll, counters);
+    if (magazine == nullptr) break;
+    audit_batch(magazine, class_index, audit);
+    taken[count++] = magazine;
+  }
+  while (count != 0) owner_stash.put_back(shard, class_index, taken[--count]);
+}
+
+}  // namespace hz3

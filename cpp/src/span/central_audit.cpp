@@ -1,0 +1,93 @@
+// The spans of a shard against its books, with the shard's lock held.
+#include "arena/ledger.h"
+#include "arena/page_heap.h"
+#include "span/central.h"
+
+namespace hz3 {
+namespace {
+
+void audit_bits(const Span& span, Audit* audit) {
+  const void* where = reinterpret_cast<const void*>(span.start);
+  const SizeClass& shape = span.size_class();
+  unsigned free_blocks = 0;
+  for (unsigned index = 0; index < kMaxBlocksPerSpan; ++index) {
+    if (!span.is_free(index)) continue;
+    ++free_blocks;
+    if (index >= shape.blocks) {
+      audit->expect(false, "no bit stands behind the last block", where);
+      return;
+    }
+    if constexpr (kChecked) {
+      const auto* block = reinterpret_cast<void*>(span.start + index * shape.block_bytes);
+      const bool held = ledger.at(block).load(std::memory_order_relaxed) != kNotHeld;
+      audit->expect(!held, "a free block is not with the program", block);
+    }
+  }
+  audit->expect(free_blocks == span.free_blocks, "free blocks are counted", where);
+}
+
+void audit_span(const Span& span, unsigned shard, Audit* audit) {
+  const void* where = arena.address_of_page(span.first_page);
+  audit->expect(span.start == reinterpret_cast<std::uintptr_t>(where), "a span knows its start",
+                where);
+  if (span.class_index >= kClassCount) {
+    audit->expect(false, "a span has a class", where);
+    return;
+  }
+  const Tag tag = tag_of(code_of(span.class_index, shard));
+  for (unsigned i = 0; i < span.size_class().pages; ++i) {
+    const void* page = arena.address_of_page(span.first_page + i);
+    audit->expect(arena.tag_at(page) == tag, "the pages of a span have its tag", page);
+    audit->expect(arena.spans[span.first_page + i] == &span, "the pages of a span name it", page);
+  }
+  audit_bits(span, audit);
+  audit->expect(span.listed == (span.free_blocks != 0), "partly used spans are listed", where);
+}
+
+}  // namespace
+
+// Returns how many spans are in the lists of the class.
+std::uint64_t Central::audit_lists(unsigned class_index, Audit* audit) const {
+  std::uint64_t listed = 0;
+  for (unsigned list = 0; list < kLists; ++list) {
+    const Span* previous = nullptr;
+    for (const Span* span = classes_[class_index].lists[list]; span != nullptr; span = span->next) {
+      const auto where = span->start;
+      audit->expect(span->previous == previous, "the lists of spans are linked both ways", where);
+      audit->expect(span->listed && span->class_index == class_index && span->shard == shard_,
+                    "a listed span belongs to its list", where);
+      audit->expect(span->fullness == list && fullness_of(*span) == list,
+                    "a span is listed by how full it is", where);
+      previous = span;
+      if (++listed > classes_[class_index].spans) {
+        audit->expect(false, "the lists of spans end", where);
+        return listed;
+      }
+    }
+  }
+  return listed;
+}
+
+void Central::audit(Audit* audit) const {
+  std::uint64_t spans[kClassCount] = {};
+  std::uint64_t listed[kClassCount] = {};
+  std::uint64_t blocks_out[kClassCount] = {};
+  const std::size_t pages = page_heap.figures().open_segments * kPagesPerSegment;
+  for (std::size_t page = 0; page < pages; ++page) {
+    // Of another shard, it may change under our eyes; then its shard tells, which it keeps.
+    const Span* span = arena.spans[page];
+    if (span == nullptr || span->shard != shard_ || span->first_page != page) continue;
+    audit_span(*span, shard_, audit);
+    if (span->class_index >= kClassCount) continue;
+    ++spans[span->class_index];
+    listed[span->class_index] += span->listed ? 1 : 0;
+    blocks_out[span->class_index] += span->size_class().blocks - span->free_blocks;
+  }
+  for (unsigned i = 0; i < kClassCount; ++i) {
+    audit->expect(spans[i] == classes_[i].spans, "the spans of a class are counted", i);
+    audit->expect(blocks_out[i] == classes_[i].blocks_out, "used and free make up a class", i);
+    audit->expect(listed[i] == audit_lists(i, audit), "the lists hold the partly used spans", i);
+  }
+}
+
+}  // namespace hz3
