@@ -18,6 +18,7 @@ from hz3py.report import memory_tables, plots, style
 from hz3py.report.curves import traces, typical_curves
 from hz3py.report.document import bench_document, memory_document
 from hz3py.report.story import Part, about_memory, memory_parts
+from hz3py.report.waterfall import waterfall_figure
 from hz3py.store.export import frame, write_csv, write_series_csv, write_text
 from hz3py.store.records import RunRecord, SampleRecord
 from hz3py.store.results import Results
@@ -161,9 +162,11 @@ def _draw(
             files += style.save(plots.speed_figure(lines), folder / "throughput", FORMATS)
         if curves:
             files += style.save(plots.rss_figure(curves), folder / "rss", FORMATS)
-        accounts = memory_tables.observations(records)
-        if any(memory_tables.parts_of(account) for account in accounts.values()):
-            files += style.save(plots.parts_figure(accounts), folder / "parts", FORMATS)
+        for number, (arm, account) in enumerate(memory_tables.observations(records).items(), 1):
+            if memory_tables.parts_of(account):
+                picture = waterfall_figure(account, ", ".join(arm))
+                stem = folder / (f"parts-{number}" if number > 1 else "parts")
+                files += style.save(picture, stem, FORMATS)
     except OSError as error:
         raise StoreError(
             f"cannot write pictures to {folder}: {error.strerror}",

@@ -294,7 +294,6 @@ class Waterfall:
     steps: tuple[Step, ...]
 
 
-_MOST_PARTS = 14
 _SMALL_BYTES = 0.01 * 2**20
 
 
@@ -306,19 +305,14 @@ def waterfall(
     Args:
         title: Row and allocator.
         number: Number of the allocator.
-        parts: Bytes by name; the smallest of more than fourteen are summed as "smaller parts".
+        parts: Bytes by name, in the order in which they are drawn; empty parts are left out.
         totals: Bytes by name, drawn from zero below the parts.
     """
-    shown = sorted(
-        ((name, size) for name, size in parts.items() if size > 0), key=lambda pair: -pair[1]
-    )
+    shown = [(name, size) for name, size in parts.items() if size > 0]
     if not shown:
         return None
-    if len(shown) > _MOST_PARTS:
-        rest = sum(size for _, size in shown[_MOST_PARTS - 1 :])
-        shown = [*shown[: _MOST_PARTS - 1], ("smaller parts", rest)]
     whole = max([sum(size for _, size in shown), *totals.values()])
-    scale = Scale(0.0, whole, 136, 288)
+    scale = Scale(0.0, whole, 172, 290)
     steps: list[Step] = []
     reached = 0.0
     for name, size in [*shown, *totals.items()]:

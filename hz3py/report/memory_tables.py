@@ -10,6 +10,7 @@ from typing import Any
 from hz3py.analysis.traces import Phase, Trace, cost_share, phases, split
 from hz3py.report import numbers
 from hz3py.report.text import Column, Line, Section, Table
+from hz3py.report.waterfall import steps
 from hz3py.store.records import SampleRecord
 
 BASELINE = "system"
@@ -178,12 +179,13 @@ def observations(samples: Sequence[SampleRecord]) -> dict[tuple[str, str], dict[
 
 
 def parts_of(observation: Mapping[str, Any]) -> dict[str, float]:
-    """Return the parts of an account: names for people to bytes."""
-    parts: Mapping[str, Any] = observation.get("parts") or {}
+    """Return the parts of an account in order: words for people to bytes; empty without parts."""
+    if not observation.get("parts"):
+        return {}
     return {
-        str(name).replace("_", " "): float(size)
-        for name, size in parts.items()
-        if isinstance(size, (int, float))
+        step.label.replace("_", " "): float(step.size_bytes)
+        for step in steps(observation)
+        if step.name
     }
 
 
@@ -191,11 +193,11 @@ def parts_table(accounts: Mapping[tuple[str, str], Mapping[str, Any]]) -> Table 
     """Return where resident memory sits by the allocator's own account; None without one."""
     sections = []
     for (label, name), account in accounts.items():
-        parts = sorted(parts_of(account).items(), key=lambda pair: -pair[1])
-        totals = sum(parts_of(account).values())
+        parts = parts_of(account)
+        totals = sum(parts.values())
         if not totals:
             continue
-        lines = [_part_line(part, size, totals) for part, size in parts if size]
+        lines = [_part_line(part, size, totals) for part, size in parts.items() if size]
         lines += [_part_line(title, size, math.nan) for title, size in totals_of(account).items()]
         sections.append(Section(f"{label}, {name}", tuple(lines)))
     columns = (Column("part", number=False), Column("MiB"), Column("share"))

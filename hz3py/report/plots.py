@@ -1,15 +1,14 @@
-"""The pictures of a run: speed of every row, memory over time, and where memory sits."""
+"""The two pictures of a run: speed of every row, and resident memory over time."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from hz3py.analysis.summary import Arm
 from hz3py.report import numbers, style
 from hz3py.report.curves import Curve
-from hz3py.report.memory_tables import parts_of, totals_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -118,11 +117,9 @@ def rss_figure(curves: Sequence[Curve]) -> Figure:
     return figure
 
 
-def _figure(
-    labels: Sequence[str], panel_height: float, title: str, most_columns: int = _MOST_COLUMNS
-) -> tuple[Figure, list[Axes]]:
+def _figure(labels: Sequence[str], panel_height: float, title: str) -> tuple[Figure, list[Axes]]:
     """Return a titled figure with one panel per label; heights are in inches."""
-    columns = min(most_columns, len(labels))
+    columns = _columns(labels)
     lines = math.ceil(len(labels) / columns)
     figure = style.new_figure(max(7.0, _PANEL_WIDTH * columns), lines * panel_height + 1.2)
     figure.suptitle(title, fontsize=11, color=style.INK)
@@ -172,46 +169,6 @@ def _phase_names(panel: Axes, curves: Sequence[Curve]) -> None:
                 at_s, 1.0, f" {name}", fontsize=7, color=style.INK, va="top",
                 transform=panel.get_xaxis_transform(), bbox=_ON_WHITE,
             )  # fmt: skip
-
-
-def parts_figure(accounts: Mapping[tuple[str, str], Mapping[str, Any]]) -> Figure:
-    """Draw where memory sits by the allocator's own account: one waterfall per row and allocator.
-
-    Args:
-        accounts: Accounts by row label and allocator, at least one with parts.
-    """
-    drawn = {arm: parts_of(account) for arm, account in accounts.items() if parts_of(account)}
-    labels = [f"{label}, {name}" for label, name in drawn]
-    tallest = max(len(parts) + len(totals_of(accounts[arm])) for arm, parts in drawn.items())
-    title = "Where resident memory sits when the program ends"
-    figure, panels = _figure(labels, 0.8 + 0.24 * tallest, title, most_columns=2)
-    for panel, label, (arm, parts) in zip(panels, labels, drawn.items(), strict=True):
-        panel.set_title(label, fontsize=9, loc="left", color=style.INK, fontweight="bold")
-        _fall(panel, parts, totals_of(accounts[arm]), style.colours([arm[1]])[arm[1]])
-    return figure
-
-
-def _fall(
-    panel: Axes, parts: Mapping[str, float], totals: Mapping[str, float], colour: str
-) -> None:
-    style.quiet(panel, grid="x")
-    shown = sorted((pair for pair in parts.items() if pair[1] > 0), key=lambda pair: -pair[1])
-    reached = 0.0
-    for place, (_, size) in enumerate([*shown, *totals.items()]):
-        is_total = place >= len(shown)
-        begin = 0.0 if is_total else reached
-        mib = size / 2**20
-        panel.barh(place, mib, left=begin, height=0.7, color=style.FAINT if is_total else colour)
-        panel.text(
-            begin + mib, place, f" {numbers.significant(mib)}", va="center", fontsize=7,
-            color=style.INK,
-        )  # fmt: skip
-        reached = begin + (0.0 if is_total else mib)
-    names = [name for name, _ in [*shown, *totals.items()]]
-    panel.set_yticks(range(len(names)), names)
-    panel.set_ylim(len(names) - 0.4, -0.6)
-    panel.margins(x=0.12)
-    panel.set_xlabel("MiB", fontsize=8, color=style.INK, loc="left")
 
 
 def _axes(pairs: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
