@@ -155,12 +155,16 @@ def command(
         seed=new_seed() if seed is None else seed,
     )
     if dry_run:
-        for text in work.notes:
-            note(text)
-        show_plan(plan, as_json=as_json)
-        return 0
+        return _dry_run(plan, work.notes, as_json=as_json)
     doubts = [*work.notes, *_few_blocks(plan.blocks)]
     return present(sessions.start(plan, folder, doubts), as_json=as_json, counters=counters)
+
+
+def _dry_run(plan: Plan, notes: Sequence[str], *, as_json: bool) -> int:
+    for text in notes:
+        note(text)
+    show_plan(plan, as_json=as_json)
+    return 0
 
 
 def _few_blocks(blocks: int) -> list[str]:
