@@ -17,6 +17,17 @@ for preset in release asan ubsan tsan; do
   fi
 done
 
+# The checked build comes with `release`. Its test programs are the same, preloaded.
+echo "-- checked"
+checked=$CI_WORK/release/libhz3-checked.so
+programs=$CI_WORK/release/tests/native/programs
+runs=("model_random --profile mixed --threads 4 --ops 300000" "model_random --profile app --ops 200000"
+  "own_api check_heap" "thread_churn --cycles 2000")
+for run in "${runs[@]}"; do
+  read -ra words <<<"$run"
+  LD_PRELOAD=$checked "$programs/${words[0]}" "${words[@]:1}" || failed+=("checked: $run")
+done
+
 IFS=';'
 echo "native: failed: ${failed[*]:-none}; ${lines[*]:-}"
 ((${#failed[@]} == 0))
