@@ -242,7 +242,7 @@ TEST(a_map_of_pages_counts_parts_of_them) {
   auto* memory = static_cast<char*>(
       ::mmap(nullptr, kPages * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   CHECK(memory != MAP_FAILED);
-  for (const std::size_t page : {0, 5, 6, 2048, 2999}) memory[page * 4096] = 1;
+  for (const std::size_t page : {0U, 5U, 6U, 2048U, 2999U}) memory[page * 4096] = 1;
   const auto base = reinterpret_cast<std::uintptr_t>(memory);
   static std::uint64_t words[(kPages + 63) / 64];
   CHECK_EQ(ResidencyMap::words_for(kPages * 4096), sizeof words / sizeof words[0]);
