@@ -86,6 +86,8 @@ class ObservedClass(TypedDict):
     transfer_bytes: int
     central_bytes: int
     tail_waste_bytes: int
+    remote_stash_bytes: int
+    page_queue_bytes: int
     waste_bytes: int
 
 

@@ -24,6 +24,7 @@ _WORDS = {
     "live": "live blocks",
     "large_live": "live large blocks",
     "thread_cache": "free, in thread caches",
+    "remote_stash": "free, gathered for others",
     "stash": "free, in stashes",
     "spill": "free, in spills",
     "page_queue": "free, in page queues",

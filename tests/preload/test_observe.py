@@ -55,7 +55,17 @@ def check(account: dict[str, Any]) -> None:
     ):
         assert account[kernel] > 0
         assert account[ours] == pytest.approx(account[kernel], rel=TOLERANCE), (ours, account)
-    for name in ("live", "thread_cache", "stash", "spill", "transfer", "central", "tail_waste"):
+    for name in (
+        "live",
+        "thread_cache",
+        "stash",
+        "spill",
+        "transfer",
+        "remote_stash",
+        "page_queue",
+        "central",
+        "tail_waste",
+    ):
         assert parts[name] == sum(one[f"{name}_bytes"] for one in account["classes"]), name
     in_spans = sum(one["live_bytes"] + one["waste_bytes"] for one in account["classes"])
     assert in_spans == sum(row["resident_bytes"] for row in account["spans"].values())
@@ -76,6 +86,18 @@ def test_parts_of_a_workload_add_up(preload: Preload, tmp_path: Path, name: str)
 
     program = resources.workload_path(name.removesuffix("_untouched"))
     observed(preload, tmp_path / "account", program, *WORKLOADS[name])
+
+
+@pytest.mark.parametrize("route", ["owner_stash", "transfer", "page_queue"])
+@pytest.mark.parametrize("batch", ["0", "16"])
+def test_parts_add_up_on_every_route(
+    preload: Preload, tmp_path: Path, route: str, batch: str
+) -> None:
+    from hz3py import resources  # noqa: PLC0415 - only here the installed package is needed
+
+    program = resources.workload_path("mt_remote")
+    knobs = {"HZ3_REMOTE_ROUTE": route, "HZ3_REMOTE_BATCH": batch, "HZ3_PAGE_PACKET_K": batch}
+    observed(preload, tmp_path / "account", program, "4", "200000", **knobs)
 
 
 def test_parts_of_a_python_program_add_up(preload: Preload, tmp_path: Path) -> None:

@@ -192,6 +192,10 @@ typedef struct hz3_observation {
   uint64_t dirty_pages; /* free pages that may be resident */
   uint64_t threads;     /* thread caches in use */
   uint64_t locks_missed;
+
+  /* Two more parts. */
+  uint64_t remote_stash_bytes; /* free blocks that threads gather for other shards */
+  uint64_t page_queue_bytes;   /* free blocks marked beside their spans, not yet merged */
 } hz3_observation;
 
 typedef struct hz3_class_observation {
@@ -202,7 +206,7 @@ typedef struct hz3_class_observation {
   uint64_t empty_spans;
   uint64_t full_spans;
   uint64_t live_blocks;
-  uint64_t parked_blocks; /* in thread caches, stash, spill and transfer */
+  uint64_t parked_blocks; /* free, and not yet back in their spans */
   uint64_t free_blocks;   /* in spans */
   /* Resident bytes, as above. */
   uint64_t live_bytes;
@@ -212,6 +216,8 @@ typedef struct hz3_class_observation {
   uint64_t transfer_bytes;
   uint64_t central_bytes;
   uint64_t tail_waste_bytes;
+  uint64_t remote_stash_bytes;
+  uint64_t page_queue_bytes;
 } hz3_class_observation;
 
 /* Observes, fills `whole` and, unless `classes` is NULL, min(class_count, hz3_class_count())

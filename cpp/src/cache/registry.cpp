@@ -4,6 +4,7 @@
 #include "base/bits.h"
 #include "base/futex_lock.h"
 #include "cache/thread_cache.h"
+#include "remote/remote_stash.h"
 #include "span/shard.h"
 
 namespace hz3 {
@@ -21,6 +22,14 @@ void enlist(ThreadCache* cache) {
   if (used != nullptr) used->previous = cache;
   used = cache;
   ++used_count;
+}
+
+// The table of a remote stash and its magazines stay readable, whoever has them by now.
+HZ3_RACY void visit_gathered(const RouteUser& user, VisitBlock gathered, void* context) {
+  if (user.gathered == nullptr) return;
+  for (const RemoteStash::Slot& slot : *user.gathered) {
+    visit_magazines(slot.batch, 1, gathered, context);
+  }
 }
 
 }  // namespace
@@ -104,7 +113,7 @@ void add_thread_counters_locked(std::uint64_t* totals, std::size_t count) {
   }
 }
 
-HZ3_RACY void visit_cached_blocks(VisitBlock visit, void* context) {
+HZ3_RACY void visit_cached_blocks(VisitBlock cached, VisitBlock gathered, void* context) {
   for (const ThreadCache* list : {used, unused}) {
     for (const ThreadCache* cache = list; cache != nullptr; cache = cache->next) {
       for (unsigned code = 1; code < kCodeCount; ++code) {
@@ -113,8 +122,9 @@ HZ3_RACY void visit_cached_blocks(VisitBlock visit, void* context) {
         void* const* floor = cache->bins[code].floor;
         const std::ptrdiff_t count = cache->bins[code].top - floor;
         if (count < 0 || count > std::ptrdiff_t{kFullSlots}) continue;
-        for (std::ptrdiff_t i = 0; i < count; ++i) visit(context, floor[i]);
+        for (std::ptrdiff_t i = 0; i < count; ++i) cached(context, floor[i]);
       }
+      visit_gathered(cache->user, gathered, context);
     }
   }
 }

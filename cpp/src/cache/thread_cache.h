@@ -172,9 +172,10 @@ CacheFigures thread_cache_figures();
 CacheFigures thread_cache_figures_locked();
 void add_thread_counters_locked(std::uint64_t* totals, std::size_t count);
 
-// Calls `visit` with every block in a bin of any thread. Their threads go on meanwhile: a block may
+// Calls the first with every block in a bin of any thread, the second with every one that a thread
+// has gathered for other shards. Their threads go on meanwhile: a block may
 // be missed, met twice, or have left its bin.
-void visit_cached_blocks(VisitBlock visit, void* context);
+void visit_cached_blocks(VisitBlock cached, VisitBlock gathered, void* context);
 
 FutexLock& thread_cache_lock();  // for fork
 // In the child, with the lock held: caches of threads that do not exist there any more go back to

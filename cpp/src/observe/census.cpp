@@ -11,6 +11,7 @@
 #include "large/large_heap.h"
 #include "remote/owner_stash.h"
 #include "remote/transfer_cache.h"
+#include "span/pending.h"
 #include "span/shard.h"
 
 namespace hz3 {
@@ -19,10 +20,9 @@ namespace {
 using Place = std::uint64_t hz3_class_observation::*;
 
 constexpr Place kParkingPlaces[] = {
-    &hz3_class_observation::thread_cache_bytes,
-    &hz3_class_observation::stash_bytes,
-    &hz3_class_observation::spill_bytes,
-    &hz3_class_observation::transfer_bytes,
+    &hz3_class_observation::thread_cache_bytes, &hz3_class_observation::stash_bytes,
+    &hz3_class_observation::spill_bytes,        &hz3_class_observation::transfer_bytes,
+    &hz3_class_observation::remote_stash_bytes, &hz3_class_observation::page_queue_bytes,
 };
 
 class Census {
@@ -45,7 +45,7 @@ class Census {
     const auto& search = *static_cast<const Search*>(context);
     search.census->add_parked(block, search.place);
   }
-  static void found_spilled(void* context, const void* block) {
+  static void found_second(void* context, const void* block) {
     const auto& search = *static_cast<const Search*>(context);
     search.census->add_parked(block, search.second_place);
   }
@@ -53,6 +53,7 @@ class Census {
   static void found_mapping(void* context, const void* address, std::size_t bytes);
 
   void count_span(const Span& span);
+  void count_pending(const Span& span);
   void count_free_page(std::size_t page);
   void add_parked(const void* block, Place place);
 
@@ -97,6 +98,21 @@ HZ3_RACY void Census::count_span(const Span& span) {
   }
 }
 
+// Marks that are just being made or merged may be missed.
+void Census::count_pending(const Span& span) {
+  const Pending* pending = span.pending.load(std::memory_order_acquire);  // [page-queue]
+  if (pending == nullptr) return;
+  for (unsigned word = 0; word < Span::kWords; ++word) {
+    std::uint64_t bits = pending->bits[word].load(std::memory_order_relaxed);
+    for (; bits != 0; bits &= bits - 1) {
+      const unsigned index = word * 64 + lowest_bit(bits);
+      if (index < span.size_class().blocks) {
+        add_parked(span.address_of(index), &hz3_class_observation::page_queue_bytes);
+      }
+    }
+  }
+}
+
 void Census::count_free_page(std::size_t page) {
   result_.whole.free_pages_bytes += map_.resident_bytes(
       reinterpret_cast<std::uintptr_t>(arena.address_of_page(page)), kPageBytes);
@@ -119,6 +135,7 @@ HZ3_RACY void Census::count_segments() {
         count_free_page(page++);
       } else {
         count_span(*span);
+        count_pending(*span);
         page += span->size_class().pages;
       }
     }
@@ -141,12 +158,13 @@ HZ3_RACY void Census::add_parked(const void* block, Place place) {
 }
 
 void Census::count_parked() {
-  Search caches = {this, &hz3_class_observation::thread_cache_bytes, nullptr};
-  visit_cached_blocks(found_parked, &caches);
+  Search caches = {this, &hz3_class_observation::thread_cache_bytes,
+                   &hz3_class_observation::remote_stash_bytes};
+  visit_cached_blocks(found_parked, found_second, &caches);
   Search stashes = {this, &hz3_class_observation::stash_bytes, &hz3_class_observation::spill_bytes};
   for (unsigned shard = 0; shard < shard_count; ++shard) {
     for (unsigned class_index = 0; class_index < kClassCount; ++class_index) {
-      owner_stash.visit(shard, class_index, found_parked, found_spilled, &stashes);
+      owner_stash.visit(shard, class_index, found_parked, found_second, &stashes);
     }
   }
   Search transfer = {this, &hz3_class_observation::transfer_bytes, nullptr};
@@ -189,6 +207,8 @@ void Census::finish() {
     whole.stash_bytes += one.stash_bytes;
     whole.spill_bytes += one.spill_bytes;
     whole.transfer_bytes += one.transfer_bytes;
+    whole.remote_stash_bytes += one.remote_stash_bytes;
+    whole.page_queue_bytes += one.page_queue_bytes;
     whole.central_bytes += one.central_bytes;
     whole.tail_waste_bytes += one.tail_waste_bytes;
     whole.partial_spans += one.partial_spans;
@@ -200,8 +220,9 @@ void Census::finish() {
 }  // namespace
 
 std::uint64_t waste_bytes(const hz3_class_observation& one) {
-  return one.thread_cache_bytes + one.stash_bytes + one.spill_bytes + one.transfer_bytes +
-         one.central_bytes + one.tail_waste_bytes;
+  std::uint64_t waste = one.central_bytes + one.tail_waste_bytes;
+  for (const Place place : kParkingPlaces) waste += one.*place;
+  return waste;
 }
 
 void take_census(const ResidencyMap& map, Observation* result) {

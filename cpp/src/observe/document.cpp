@@ -22,6 +22,8 @@ constexpr Named<hz3_observation> kParts[] = {
     {"stash", &hz3_observation::stash_bytes},
     {"spill", &hz3_observation::spill_bytes},
     {"transfer", &hz3_observation::transfer_bytes},
+    {"remote_stash", &hz3_observation::remote_stash_bytes},
+    {"page_queue", &hz3_observation::page_queue_bytes},
     {"central", &hz3_observation::central_bytes},
     {"tail_waste", &hz3_observation::tail_waste_bytes},
     {"free_pages", &hz3_observation::free_pages_bytes},
@@ -54,6 +56,8 @@ constexpr Named<hz3_class_observation> kClassFields[] = {
     {"stash_bytes", &hz3_class_observation::stash_bytes},
     {"spill_bytes", &hz3_class_observation::spill_bytes},
     {"transfer_bytes", &hz3_class_observation::transfer_bytes},
+    {"remote_stash_bytes", &hz3_class_observation::remote_stash_bytes},
+    {"page_queue_bytes", &hz3_class_observation::page_queue_bytes},
     {"central_bytes", &hz3_class_observation::central_bytes},
     {"tail_waste_bytes", &hz3_class_observation::tail_waste_bytes},
 };

@@ -49,11 +49,11 @@ class Workspace {
 };
 
 void add_up(hz3_observation* whole, const KernelFigures& kernel) {
-  whole->heap_resident_bytes = whole->live_bytes + whole->thread_cache_bytes + whole->stash_bytes +
-                               whole->spill_bytes + whole->transfer_bytes + whole->central_bytes +
-                               whole->tail_waste_bytes + whole->free_pages_bytes +
-                               whole->large_live_bytes + whole->large_cache_bytes +
-                               whole->metadata_bytes;
+  whole->heap_resident_bytes =
+      whole->live_bytes + whole->thread_cache_bytes + whole->stash_bytes + whole->spill_bytes +
+      whole->transfer_bytes + whole->remote_stash_bytes + whole->page_queue_bytes +
+      whole->central_bytes + whole->tail_waste_bytes + whole->free_pages_bytes +
+      whole->large_live_bytes + whole->large_cache_bytes + whole->metadata_bytes;
   whole->non_heap_bytes = kernel.process_bytes - kernel.heap_bytes;
   whole->resident_bytes = whole->heap_resident_bytes + whole->non_heap_bytes;
   whole->kernel_heap_resident_bytes = kernel.heap_bytes;

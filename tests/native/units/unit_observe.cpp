@@ -14,6 +14,8 @@
 #include "observe/observe.h"
 #include "observe/residency.h"
 #include "remote/owner_stash.h"
+#include "remote/page_queue.h"
+#include "remote/remote_stash.h"
 #include "settings/knobs.h"
 #include "span/shard.h"
 #include "support/check.hpp"
@@ -38,16 +40,17 @@ Seen* look() {
   CHECK_EQ(observe(&seen->whole, seen->classes, kClassCount), HZ3_OK);
   const hz3_observation& whole = seen->whole;
   CHECK_EQ(whole.live_bytes + whole.thread_cache_bytes + whole.stash_bytes + whole.spill_bytes +
-               whole.transfer_bytes + whole.central_bytes + whole.tail_waste_bytes +
-               whole.free_pages_bytes + whole.large_live_bytes + whole.large_cache_bytes +
-               whole.metadata_bytes,
+               whole.transfer_bytes + whole.remote_stash_bytes + whole.page_queue_bytes +
+               whole.central_bytes + whole.tail_waste_bytes + whole.free_pages_bytes +
+               whole.large_live_bytes + whole.large_cache_bytes + whole.metadata_bytes,
            whole.heap_resident_bytes);
   return seen;
 }
 
 std::uint64_t in_spans(const hz3_class_observation& one) {
   return one.live_bytes + one.thread_cache_bytes + one.stash_bytes + one.spill_bytes +
-         one.transfer_bytes + one.central_bytes + one.tail_waste_bytes;
+         one.transfer_bytes + one.remote_stash_bytes + one.page_queue_bytes + one.central_bytes +
+         one.tail_waste_bytes;
 }
 
 TEST(blocks_that_nobody_wrote_to_are_not_resident) {
@@ -136,6 +139,41 @@ TEST(parked_batches_are_found_where_they_are) {
   CHECK_EQ(seen->classes[index].live_blocks, std::uint64_t{1});
   CHECK_EQ(seen->classes[index].live_bytes, std::uint64_t{1024});
   CHECK_EQ(seen->classes[index].parked_blocks, std::uint64_t{7});
+  // The last one waits beside its span, until the lock holder merges it.
+  CHECK(page_queue.push(shard, index, blocks + 7, 1, 100, user.counters));
+  seen = look();
+  CHECK_EQ(seen->classes[index].page_queue_bytes, std::uint64_t{1024});
+  CHECK_EQ(seen->classes[index].live_bytes, std::uint64_t{0});
+  CHECK_EQ(seen->classes[index].parked_blocks, std::uint64_t{8});
+  {
+    const LockGuard guard(shards[shard].lock);
+    page_queue.collect(shard, index, &shards[shard].central);
+  }
+  seen = look();
+  CHECK_EQ(seen->classes[index].page_queue_bytes, std::uint64_t{0});
+  CHECK_EQ(seen->classes[index].parked_blocks, std::uint64_t{7});
+}
+
+TEST(what_a_thread_gathers_for_others_is_found) {
+  CHECK(ensure_booted());
+  const unsigned index = class_of_size(2048);
+  ThreadCache* cache = thread_cache();
+  void* blocks[5];
+  for (void*& block : blocks) {
+    block = allocate(2048);
+    std::memset(block, 1, 2048);
+  }
+  cache->flush_all();
+  CHECK_EQ(set_knob_from_text("remote_batch", "8", nullptr, 0), HZ3_OK);
+  cache->user.gathered = new_remote_stash();
+  CHECK(cache->user.gathered != nullptr);
+  Magazine* batch = acquire_magazine(0);
+  std::memcpy(batch->slots, blocks, 4 * sizeof(void*));
+  batch->count.store(4, std::memory_order_relaxed);
+  cache->user.gathered->put(&cache->user.gathered->slot_of(9), 9, code_of(index, 1), batch);
+  const Seen* seen = look();
+  CHECK_EQ(seen->classes[index].remote_stash_bytes, std::uint64_t{4 * 2048});
+  CHECK_EQ(seen->classes[index].live_bytes, std::uint64_t{2048});
 }
 
 TEST(large_blocks_are_live_or_cached_as_far_as_they_were_touched) {
