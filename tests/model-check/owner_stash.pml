@@ -8,10 +8,11 @@
  *   -DNO_SECOND_LOOK   the lock is let go without a look at the flag
  *   -DPLAIN_STORE      the flag is taken back with a store, which the look at the stash may overtake
  *   -DTRY_FIRST        the lock is tried before the flag is raised
- *   -DNO_LOCK          batches are taken one by one without the lock
  */
 #define THREADS 3
+#ifndef BATCHES
 #define BATCHES 3
+#endif
 #define TOTAL (THREADS * BATCHES)
 #define NONE 255
 
@@ -27,37 +28,42 @@ bool buffered;  /* the lock holder's store that nobody else sees yet */
 
 inline push(batch) {
   do
-  :: old = head;
-    next[batch] = old;
+    /* nobody else sees the link of a batch that is not yet in the stash */
+  :: atomic { old = head; next[batch] = old }
     if
-    :: atomic { head == old -> head = batch } break
+    :: atomic { head == old -> head = batch; break }
     :: head != old
     fi
   od
 }
 
-inline drain_one() { d_step { assert(!drained[top]); drained[top] = true } }
+inline drain_one() { assert(!drained[top]); drained[top] = true }
 
+/* What was taken with one exchange is ours: walking it needs no steps of its own. */
 inline drain() {
 #ifdef FASTPOP
   do
-  :: top = head;
-    if
-    :: top == NONE -> break
-    :: else ->
-      old = next[top];
+  :: atomic {
+      top = head;
       if
-      :: atomic { head == top -> head = old } drain_one()
-      :: head != top
+      :: top == NONE -> break
+      :: else -> old = next[top]
       fi
+    }
+    if
+    :: atomic { head == top -> head = old; drain_one() }
+    :: head != top
     fi
   od
 #else
-  d_step { top = head; head = NONE }
-  do
-  :: top == NONE -> break
-  :: else -> old = next[top]; drain_one(); top = old
-  od
+  atomic {
+    top = head;
+    head = NONE;
+    do
+    :: top == NONE -> break
+    :: else -> drain_one(); top = next[top]
+    od
+  }
 #endif
 }
 
@@ -69,10 +75,11 @@ inline drain_and_unlock() {
     buffered = true;
     if
     :: head == NONE  /* the look: only if it finds something, the locked exchange */
-    :: head != NONE -> d_step { waiting = false; buffered = false } drain()
+    :: atomic { head != NONE -> if :: buffered -> waiting = false; buffered = false :: else fi }
+      drain()
     fi;
     /* letting go is a locked operation: the store has landed */
-    d_step { if :: buffered -> waiting = false; buffered = false :: else fi; locked = false };
+    atomic { if :: buffered -> waiting = false; buffered = false :: else fi; locked = false };
 #else
     waiting = false;
     drain();
@@ -82,11 +89,11 @@ inline drain_and_unlock() {
     break
 #else
     if
-    :: !waiting -> break
-    :: waiting ->
+    :: atomic { !waiting -> break }
+    :: else ->
       if
       :: atomic { !locked -> locked = true }
-      :: locked -> break
+      :: atomic { locked -> break }
       fi
     fi
 #endif
@@ -99,25 +106,20 @@ proctype thread(byte self) {
   do
   :: batch < (self + 1) * BATCHES ->
     push(batch);
-#ifdef NO_LOCK
-    drain();
-#else
-#ifndef TRY_FIRST
-    waiting = true;
-#endif
-    d_step { mine = !locked; locked = true };
 #ifdef TRY_FIRST
+    atomic { mine = !locked; locked = true }
     waiting = true;
+#else
+    waiting = true;
+    atomic { mine = !locked; locked = true }
 #endif
     if
     :: mine -> drain_and_unlock()
-    :: !mine
+    :: else
     fi;
-#endif
-    batch++
+    atomic { batch++; old = 0; top = 0; mine = false }
   :: else -> break
   od;
-  old = 0; top = 0;
   finished++
 }
 
@@ -125,7 +127,7 @@ proctype thread(byte self) {
 /* Stores land some time, too. */
 active proctype memory() {
   do
-  :: d_step { buffered -> waiting = false; buffered = false }
+  :: atomic { buffered -> waiting = false; buffered = false }
   :: finished == THREADS && !buffered -> break
   od
 }
@@ -135,7 +137,7 @@ init {
   byte i = 0;
   atomic { run thread(0); run thread(1); run thread(2) }
   finished == THREADS;
-  d_step {
+  atomic {
     assert(head == NONE && !locked);
     do
     :: i < TOTAL -> assert(drained[i]); i++

@@ -19,10 +19,9 @@ byte count;          /* of what lies in the stack */
 byte finished;
 
 inline push() {
-  d_step { mine--; m = held[mine]; held[mine] = 0 };
+  atomic { mine--; m = held[mine]; held[mine] = 0 };
   do
-  :: d_step { seen = head; seen_tag = tag };
-    next[m] = seen;
+  :: atomic { seen = head; seen_tag = tag; next[m] = seen }
     if
     :: atomic {
         head == seen && tag == seen_tag ->
@@ -32,9 +31,9 @@ inline push() {
 #endif
         assert(!inside[m]);
         inside[m] = true;
-        count++
+        count++;
+        break
       }
-      break
     :: !(head == seen && tag == seen_tag)
     fi
   od
@@ -42,42 +41,34 @@ inline push() {
 
 inline pop() {
   do
-  :: d_step { seen = head; seen_tag = tag };
+  :: atomic { seen = head; seen_tag = tag; if :: seen == NONE -> break :: else fi }
+    m = next[seen];
     if
-    :: seen == NONE -> break
-    :: else ->
-      m = next[seen];
-      if
-#ifdef NO_SWAP
-      :: head = m;
-#else
-      :: atomic {
-          head == seen && tag == seen_tag ->
-          head = m;
-#ifndef NO_TAG
-          tag++;
-#endif
-        }
-#endif
-        d_step {
-          assert(inside[seen]);
-          inside[seen] = false;
-          count--;
-          held[mine] = seen;
-          mine++
-        }
-        break
+    :: atomic {
 #ifndef NO_SWAP
-      :: !(head == seen && tag == seen_tag)
+        head == seen && tag == seen_tag ->
 #endif
-      fi
+        head = m;
+#ifndef NO_TAG
+        tag++;
+#endif
+        assert(inside[seen]);
+        inside[seen] = false;
+        count--;
+        held[mine] = seen;
+        mine++;
+        break
+      }
+#ifndef NO_SWAP
+    :: !(head == seen && tag == seen_tag)
+#endif
     fi
   od
 }
 
 proctype thread(byte self) {
   byte held[TOTAL], mine, m, seen, seen_tag;
-  d_step { held[0] = self * EACH; held[1] = self * EACH + 1; held[2] = self * EACH + 2; mine = 3 };
+  atomic { held[0] = self * EACH; held[1] = self * EACH + 1; held[2] = self * EACH + 2; mine = 3 };
   push();
   push();
   pop();
@@ -87,7 +78,7 @@ proctype thread(byte self) {
   :: mine == 0
   fi;
   pop();
-  d_step {
+  atomic {
     /* what it holds now stays with it */
     do
     :: mine != 0 -> mine--; assert(!inside[held[mine]]); count++
