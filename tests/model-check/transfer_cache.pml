@@ -1,5 +1,5 @@
 /* The stack of magazines behind the transfer cache (cpp/src/remote/magazine.cpp): three threads with
- * three magazines each push and pop them without a lock. Shown for every interleaving: a magazine is
+ * three magazines each (-DEACH=n: with n) push and pop them without a lock. Shown for every interleaving: a magazine is
  * never with two threads, and none is lost.
  *
  * Broken twins, each of which must fail:
@@ -7,7 +7,9 @@
  *   -DNO_SWAP    a pop looks and stores instead of comparing and swapping
  */
 #define THREADS 3
+#ifndef EACH
 #define EACH 3
+#endif
 #define TOTAL (THREADS * EACH)
 #define NONE 15
 
@@ -68,16 +70,25 @@ inline pop() {
 
 proctype thread(byte self) {
   byte held[TOTAL], mine, m, seen, seen_tag;
-  atomic { held[0] = self * EACH; held[1] = self * EACH + 1; held[2] = self * EACH + 2; mine = 3 };
+  atomic {
+    do
+    :: mine < EACH -> held[mine] = self * EACH + mine; mine++
+    :: else -> break
+    od
+  }
   push();
+#if EACH > 1
   push();
+#endif
   pop();
   pop();
   if
   :: mine != 0 -> push()
   :: mine == 0
   fi;
+#if EACH > 2
   pop();
+#endif
   atomic {
     /* what it holds now stays with it */
     do
