@@ -1,4 +1,4 @@
-"""The protocols between threads, every interleaving visited by Spin; and their broken twins, which must fail.
+"""The protocols between threads, every interleaving visited by Spin; their broken twins must fail.
 
 A model names its own sizes. Those that end within seconds run always; the larger ones are `slow`.
 """

@@ -273,7 +273,7 @@ constexpr Case kCases[] = {
     {"stats", case_stats},         {"struct_sizes", case_struct_sizes},
     {"classes", case_classes},     {"counters", case_counters},
     {"errno", case_errno},         {"observe", case_observe},
-    {"errno", case_errno},         {"check_heap", case_check_heap},
+    {"check_heap", case_check_heap},
 };
 
 }  // namespace
