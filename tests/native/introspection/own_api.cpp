@@ -268,11 +268,16 @@ struct Case {
   void (*run)();
 };
 constexpr Case kCases[] = {
-    {"good_size", case_good_size}, {"same_family", case_same_family},
-    {"owns", case_owns},           {"sized_free", case_sized_free},
-    {"stats", case_stats},         {"struct_sizes", case_struct_sizes},
-    {"classes", case_classes},     {"counters", case_counters},
-    {"errno", case_errno},         {"observe", case_observe},
+    {"good_size", case_good_size},
+    {"same_family", case_same_family},
+    {"owns", case_owns},
+    {"sized_free", case_sized_free},
+    {"stats", case_stats},
+    {"struct_sizes", case_struct_sizes},
+    {"classes", case_classes},
+    {"counters", case_counters},
+    {"errno", case_errno},
+    {"observe", case_observe},
     {"check_heap", case_check_heap},
 };
 
