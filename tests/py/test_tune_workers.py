@@ -70,11 +70,21 @@ def start(url: str, folder: Path, *options: str) -> subprocess.Popen[str]:
     words += ["--blocks", "3", "--confirm-blocks", "4", "--knobs", "pack_bestfit_k,cache"]
     return subprocess.Popen(
         [sys.executable, "-m", "hz3py", *words, "--out", str(folder), *options, "--", *WORK],
+        cwd=folder.parent,  # not a checkout, whose source tree would be imported
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
+
+
+def await_trial(worker: subprocess.Popen[str]) -> None:
+    """Read what a worker tells until it has begun its first trial."""
+    assert worker.stderr is not None
+    told: list[str] = []
+    while "trial " not in (line := worker.stderr.readline()):
+        told.append(line)
+        assert line, f"it ended before its first trial with {worker.wait()}: {''.join(told)}"
 
 
 def test_a_study_ends_properly_when_one_of_two_workers_is_killed(
@@ -83,18 +93,12 @@ def test_a_study_ends_properly_when_one_of_two_workers_is_killed(
     optuna = pytest.importorskip("optuna")
     if not allocators.find(["hz3"])[0].installed:
         pytest.skip("hz3 is not installed")
-    first = start(database, tmp_path / "one", "--worker")
-    assert first.stderr is not None
-    while "trial " not in (line := first.stderr.readline()):
-        assert line, "the first worker ended before its first trial"
-    second = start(database, tmp_path / "two")
-    assert second.stderr is not None
-    while "trial " not in (line := second.stderr.readline()):
-        assert line, "the second worker ended before its first trial"
-    os.killpg(first.pid, signal.SIGKILL)
-    first.communicate()
-
-    _, told = second.communicate(timeout=200)
+    with start(database, tmp_path / "one", "--worker") as first:
+        await_trial(first)
+        with start(database, tmp_path / "two") as second:
+            await_trial(second)
+            os.killpg(first.pid, signal.SIGKILL)
+            _, told = second.communicate(timeout=200)
 
     assert second.returncode == 0, told
     with storage.quiet():
