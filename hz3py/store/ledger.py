@@ -101,6 +101,6 @@ def _thinned(record: SampleRecord) -> SampleRecord:
     sample = dict(record.sample)
     rss = sample.get("rss")
     if rss:
-        sample["rss"] = {**rss, "series": []}
+        sample["rss"] = {**rss, "series": [], "anon_kb": []}
     sample["stdout_tail"] = sample["stderr_tail"] = ""
     return replace(record, sample=sample)
