@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from dataclasses import dataclass, field
 
 TYPE_CHECKING = False
@@ -15,12 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
     from typing import Any
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    # Absent where the checks run on a newer Python.
-    import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]
 
 SCHEMA = 1
 
@@ -59,24 +52,15 @@ def read(path: Path | str) -> Profile:
         UsageError: There is none, it is not TOML, or it is no profile.
     """
     from hz3py.errors import UsageError
+    from hz3py.workloads import toml_file
 
-    try:
-        with open(path, "rb") as file:
-            data = tomllib.load(file)
-    except OSError as error:
-        raise UsageError(
-            f"cannot read the profile {path}: {error.strerror}", "`hz3 tune` writes profiles"
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"the profile {path} is not valid TOML: {error}") from error
+    data = toml_file.read(path, "profile", "`hz3 tune` writes profiles")
     knobs = data.get("knobs")
     if data.get("kind") != "hz3-profile" or not isinstance(knobs, dict):
         raise UsageError(f"{path} is no profile of hz3", 'a profile says kind = "hz3-profile"')
-    if data.get("schema") != SCHEMA:
-        raise UsageError(
-            f"the profile {path} has schema {data.get('schema')!r}, this hz3 reads {SCHEMA}",
-            "it was written by another version of hz3",
-        )
+    toml_file.check_schema(
+        data, f"the profile {path}", SCHEMA, "it was written by another version of hz3"
+    )
     for name, value in knobs.items():
         if not isinstance(value, (int, str)):
             raise UsageError(f"knob {name} of the profile {path} is {value!r}, not a plain value")

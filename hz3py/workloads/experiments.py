@@ -33,7 +33,6 @@ A file looks like this::
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,14 +40,9 @@ from typing import Any, Literal
 
 from hz3py import resources
 from hz3py.errors import UsageError
+from hz3py.workloads import toml_file
 from hz3py.workloads.rows import Row
 from hz3py.workloads.suites import THREADS_PER_CPU, Checker, Template, template
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    # Absent where the checks run on a newer Python.
-    import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]
 
 SCHEMA = 1
 DEFAULT_BUDGET_MINUTES = 10.0
@@ -160,15 +154,8 @@ def find(name: str) -> Experiment:
     known = packaged()
     if not path.exists() and name in known:
         path = known[name]
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(
-            f"cannot read the experiment {name}: {error.strerror}",
-            f"give a .toml file, or one of {', '.join(sorted(known)) or 'none (not installed)'}",
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"the experiment {path} is not valid TOML: {error}") from error
+    choices = ", ".join(sorted(known)) or "none (not installed)"
+    data = toml_file.read(path, "experiment", f"give a .toml file, or one of {choices}")
     return parse(data, str(path), path.stem)
 
 
@@ -183,12 +170,8 @@ def parse(data: Mapping[str, Any], where: str, name: str) -> Experiment:
     Raises:
         UsageError: Something in it has no meaning; the message names the table and the key.
     """
+    toml_file.check_schema(data, where, SCHEMA)
     check = _checker(where, data, _KEYS)
-    if data.get("schema") != SCHEMA:
-        raise UsageError(
-            f"{where}: schema is {data.get('schema')!r}, this hz3 reads schema {SCHEMA}",
-            hint="update hz3, or write the file for this version",
-        )
     raw_rows = _some(check, "workloads")
     baseline = _arm(f"{where}: [baseline]", check.take("baseline", dict, {}), "baseline")
     candidates = tuple(

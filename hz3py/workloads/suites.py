@@ -21,7 +21,6 @@ A file looks like this::
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,14 +28,8 @@ from typing import Any, Literal
 
 from hz3py import resources
 from hz3py.errors import UsageError
-from hz3py.workloads import catalogue
+from hz3py.workloads import catalogue, toml_file
 from hz3py.workloads.rows import OWN_TOUCH, Row
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    # Absent where the checks run on a newer Python.
-    import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]
 
 SCHEMA = 1
 THREADS_PER_CPU = 4
@@ -166,13 +159,7 @@ def load(path: Path) -> Suite:
     Raises:
         UsageError: The file is missing, is not TOML, or says something that has no meaning.
     """
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"cannot read the suite {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"the suite {path} is not valid TOML: {error}") from error
-    return parse(data, str(path), path.stem)
+    return parse(toml_file.read(path, "suite"), str(path), path.stem)
 
 
 def parse(data: Mapping[str, Any], where: str, name: str) -> Suite:
@@ -186,12 +173,8 @@ def parse(data: Mapping[str, Any], where: str, name: str) -> Suite:
     Raises:
         UsageError: Something in it has no meaning; the message names the row and the key.
     """
+    toml_file.check_schema(data, where, SCHEMA)
     check = Checker(where, data)
-    if data.get("schema") != SCHEMA:
-        raise UsageError(
-            f"{where}: schema is {data.get('schema')!r}, this hz3 reads schema {SCHEMA}",
-            hint="update hz3, or write the file for this version",
-        )
     raw_rows = check.take("rows", list, [])
     templates = tuple(template(where, index, row) for index, row in enumerate(raw_rows, 1))
     if not templates:

@@ -71,9 +71,10 @@ def test_experiments_are_found_by_name() -> None:
     assert experiments.find("known_loss").name == "known_loss"
 
 
-def test_the_form_of_the_docstring_is_a_whole_experiment() -> None:
+def test_the_form_of_the_docstring_is_a_whole_experiment(tmp_path: Path) -> None:
     text = ast.get_docstring(ast.parse(Path(experiments.__file__).read_text(encoding="utf-8")))
     assert text is not None
-    body = "\n".join(re.findall(r"^    (.*)$", text, re.MULTILINE))
-    parsed = experiments.parse(experiments.tomllib.loads(body), "docstring", "docstring")
+    path = tmp_path / "docstring.toml"
+    path.write_text("\n".join(re.findall(r"^    (.*)$", text, re.MULTILINE)), encoding="utf-8")
+    parsed = experiments.find(str(path))
     assert [arm.name for arm in parsed.candidates] == ["stash"]

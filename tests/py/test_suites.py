@@ -166,8 +166,8 @@ ROW = {"label": "a", "workload": "larson", "touch": "none"}
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        ({"rows": [ROW]}, "schema is None"),
-        ({"schema": 2, "rows": [ROW]}, "schema is 2"),
+        ({"rows": [ROW]}, "my.toml has no schema"),
+        ({"schema": 2, "rows": [ROW]}, "my.toml has schema 2"),
         ({"schema": 1}, "lists no rows"),
         ({"schema": 1, "rows": ["x"]}, "row 1 is not a table"),
         ({"schema": 1, "rows": [{**ROW, "speed": 1}]}, "row 1: unknown key 'speed'"),
