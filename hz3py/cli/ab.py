@@ -13,7 +13,7 @@ from hz3py.cli import session as sessions
 from hz3py.cli.console import EXIT_INTERRUPTED, note, out, out_json
 from hz3py.cli.experiment import Setup, prepare
 from hz3py.cli.live import progress
-from hz3py.cli.options import json_option
+from hz3py.cli.options import json_option, output_options
 from hz3py.cli.planned import show_plan
 from hz3py.cli.session import Session, new_seed
 from hz3py.cli.show import show
@@ -57,18 +57,7 @@ def _block_count(
 @click.option("--aa", "self_check", is_flag=True, help="Measure the baseline against itself.")
 @click.option("--seed", type=int, help="Seed of the order of samples [default: the time].")
 @click.option("--exclude-unfit", is_flag=True, help="Leave out samples of a disturbed machine.")
-@click.option(
-    "--out",
-    "folder",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the results.",
-)
-@click.option(
-    "--resume",
-    "resumed",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Go on with the run in this folder.",
-)
+@output_options
 @click.option(
     "--ledger",
     "ledger_folder",

@@ -142,13 +142,13 @@ def output_options(function: Function) -> Function:
         "--out",
         "folder",
         type=folder,
-        help="Folder of the results [default: ./hz3-results/<time>-<suite>].",
+        help="Folder of the results [default: ./hz3-results/<time>-<name>].",
     )
     resume = click.option(
         "--resume",
         "resumed",
         type=folder,
-        help="Take the samples that the run in this folder lacks.",
+        help="Go on with the run in this folder: take what it lacks.",
     )
     return out(resume(function))
 

@@ -14,7 +14,7 @@ import click
 
 from hz3py.cli.console import EXIT_INTERRUPTED, note, out_json
 from hz3py.cli.knob_values import knob_table
-from hz3py.cli.options import ProgramCommand, json_option, program, split
+from hz3py.cli.options import ProgramCommand, json_option, output_options, program, split
 from hz3py.cli.session import new_seed, stoppable
 from hz3py.errors import UsageError
 
@@ -75,8 +75,7 @@ DEFAULT_TRIALS = 40
 @click.option("--study", metavar="NAME", help="Name of a shared study.")
 @click.option("--worker", is_flag=True, help="Search for a shared study; leave the rest to others.")
 @click.option("--seed", type=int, help="Seed of proposals and order [default: the time].")
-@click.option("--out", "folder", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--resume", "resumed", type=click.Path(path_type=Path, file_okay=False))
+@output_options
 @click.option("--markdown", is_flag=True, help="Print the result as a Markdown table.")
 @json_option
 @click.pass_context
