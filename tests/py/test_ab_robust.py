@@ -6,7 +6,8 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -46,15 +47,25 @@ def lines(folder: Path) -> int:
     return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
-@pytest.fixture
-def killed(folder: Path, wait_until: Callable[..., None]) -> Path:
-    """A run that was ended by kill -9 after a few samples."""
+@contextmanager
+def long_run(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A run into the folder `r` that goes on until somebody ends it."""
     with subprocess.Popen(
         [*COMMAND, "--out", "r", "--blocks", "400"],
         cwd=folder,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.fixture
+def killed(folder: Path, wait_until: Callable[..., None]) -> Path:
+    """A run that was ended by kill -9 after a few samples."""
+    with long_run(folder) as process:
         wait_until(lambda: lines(folder) >= 5, timeout_s=60)
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -79,12 +90,7 @@ def test_kill_loses_no_finished_sample(killed: Path, capsys: pytest.CaptureFixtu
 
 
 def test_two_runs_cannot_share_a_folder(folder: Path, wait_until: Callable[..., None]) -> None:
-    with subprocess.Popen(
-        [*COMMAND, "--out", "r", "--blocks", "400"],
-        cwd=folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
+    with long_run(folder) as process:
         wait_until(lambda: lines(folder) >= 2, timeout_s=60)
         for option in ("--out", "--resume"):
             second = subprocess.run(

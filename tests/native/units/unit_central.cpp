@@ -6,6 +6,7 @@
 #include "support/check.hpp"
 #include "support/process.hpp"
 #include "support/random.hpp"
+#include "units/central_blocks.hpp"
 #include "units/fake_os.hpp"
 
 namespace {
@@ -27,14 +28,8 @@ void boot() {
   central.boot(kShard);
 }
 
-// As many blocks as asked for: partial spans first, then new ones.
 unsigned take(unsigned class_index, void** out, unsigned want) {
-  unsigned taken = central.take_partial(class_index, out, want);
-  while (taken < want && central.add_span(class_index, Opening::kAllowed)) {
-    // The blocks already taken sit at the end of the array.
-    taken += central.take_partial(class_index, out, want - taken);
-  }
-  return taken;
+  return hz3test::take_blocks(central, class_index, out, want);
 }
 
 TEST(blocks_of_every_class_are_distinct_and_tagged) {

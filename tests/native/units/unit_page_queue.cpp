@@ -12,6 +12,7 @@
 #include "support/check.hpp"
 #include "support/process.hpp"
 #include "support/random.hpp"
+#include "units/central_blocks.hpp"
 #include "units/fake_os.hpp"
 
 namespace {
@@ -20,7 +21,6 @@ using namespace hz3;
 using hz3test::fake_os;
 using hz3test::OsCall;
 using hz3test::Random;
-using Opening = PageHeap::Opening;
 
 constexpr std::size_t kArenaBytes = std::size_t{256} << 20;
 constexpr unsigned kShard = 2;
@@ -37,11 +37,7 @@ void boot() {
 Central& central() { return shards[kShard].central; }
 
 unsigned take(unsigned class_index, void** out, unsigned want) {
-  unsigned taken = central().take_partial(class_index, out, want);
-  while (taken < want && central().add_span(class_index, Opening::kAllowed)) {
-    taken += central().take_partial(class_index, out, want - taken);
-  }
-  return taken;
+  return hz3test::take_blocks(central(), class_index, out, want);
 }
 
 bool push(unsigned class_index, void** blocks, unsigned count, unsigned limit = kNoLimit) {
