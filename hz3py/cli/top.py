@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Any
 
 import click
@@ -43,7 +44,7 @@ def command(*, pid: int | None, once: bool, interval_s: float, as_json: bool) ->
     if pid is None:
         _list(as_json=as_json)
         return
-    with LivePage(pid) as page:
+    with closing(LivePage(pid)) as page:
         if as_json:
             out_json(_document(page, page.read()))
         elif once or not sys.stdout.isatty():
@@ -59,7 +60,7 @@ def _list(*, as_json: bool) -> None:
     documents = []
     for pid in publishing():
         try:
-            with LivePage(pid) as page:
+            with closing(LivePage(pid)) as page:
                 reading = page.read()
                 documents.append(_document(page, reading))
                 lines.append(

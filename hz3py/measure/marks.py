@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from types import TracebackType
 
 MOST_CHARACTERS = 40
 _LONGEST_LINE = 64 * 1024
@@ -37,16 +36,7 @@ class LineMarks:
             if found is not None:
                 os.write(self._descriptor, mark_name(found).encode("ascii") + b"\n")
 
-    def __enter__(self) -> LineMarks:
-        """Return the object itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """Close the pipe."""
         os.close(self._descriptor)
 

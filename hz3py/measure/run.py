@@ -81,7 +81,7 @@ def measure(
         sampler = resources.enter_context(_sampler(pid_in, phase_in, times))
         _avoid(sampler.pid, launch.affinity)
         lines = None if mark is None else LineMarks(mark, os.dup(phase_out.fileno()))
-        with contextlib.nullcontext() if lines is None else lines:
+        with contextlib.nullcontext() if lines is None else contextlib.closing(lines):
             output = _run(launch, pid_out, phase_out, lines, visitor)
         recording = _stop_sampler(sampler)
         observation = None if accounts is None else _observation(accounts)

@@ -98,14 +98,6 @@ class LivePage:
             self.close()
             raise
 
-    def __enter__(self) -> LivePage:
-        """Return itself."""
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        """Close the page."""
-        self.close()
-
     def close(self) -> None:
         """Let go of the page."""
         self._memory.close()
@@ -182,7 +174,8 @@ def publishing() -> list[int]:
             with contextlib.suppress(OSError):
                 file.unlink()
         elif _is_mapped(file, pid):
-            with contextlib.suppress(UsageError, PreloadError), LivePage(pid):
+            with contextlib.suppress(UsageError, PreloadError):
+                LivePage(pid).close()
                 found.append(pid)
     return sorted(found)
 

@@ -15,6 +15,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -95,7 +96,7 @@ def program() -> Iterator[Program]:
 
 
 def test_a_running_program_is_seen_from_outside(program: Program) -> None:
-    with LivePage(program.pid) as page:
+    with closing(LivePage(program.pid)) as page:
         first = page.read()
         assert first.pid == program.pid
         assert list(first.counters) == [row.name for row in native.counter_table()]
@@ -120,7 +121,7 @@ def test_a_running_program_is_seen_from_outside(program: Program) -> None:
 def test_a_child_has_a_page_of_its_own(program: Program) -> None:
     program.tell("fork")
     child = program.answer()
-    with LivePage(program.pid) as mine, LivePage(child) as its:
+    with closing(LivePage(program.pid)) as mine, closing(LivePage(child)) as its:
         assert its.read().pid == child
         assert its.read().gauges["live_bytes"] > 15 << 20
         before = mine.read().counters
@@ -184,7 +185,7 @@ def page_of_mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[mm
 
 
 def test_a_page_is_read(page_of_mine: mmap.mmap) -> None:
-    with LivePage(os.getpid()) as page:
+    with closing(LivePage(os.getpid())) as page:
         assert page.read().gauges == {"live_bytes": 77}
         page_of_mine[56 + 32] = 78
         assert page.read().gauges == {"live_bytes": 78}
@@ -198,7 +199,10 @@ def test_a_page_of_another_version_is_refused(page_of_mine: mmap.mmap) -> None:
 
 def test_a_page_that_is_never_finished_is_refused(page_of_mine: mmap.mmap) -> None:
     page_of_mine[40] = 3
-    with LivePage(os.getpid()) as page, pytest.raises(PreloadError, match="never finished"):
+    with (
+        closing(LivePage(os.getpid())) as page,
+        pytest.raises(PreloadError, match="never finished"),
+    ):
         page.read()
 
 

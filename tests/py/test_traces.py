@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -133,7 +134,7 @@ def test_marks_have_plain_names(pattern: str, line: str, name: str) -> None:
 
 def test_lines_become_marks_also_when_they_come_in_pieces() -> None:
     reader, writer = os.pipe()
-    with LineMarks(re.compile("^step (.)"), writer) as lines:
+    with closing(LineMarks(re.compile("^step (.)"), writer)) as lines:
         lines.feed(1, b"step a\nno\nst")
         lines.feed(2, b"step x\n")
         lines.feed(1, b"ep b\nstep c")
