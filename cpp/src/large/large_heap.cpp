@@ -7,7 +7,6 @@
 #include "base/bits.h"
 #include "os/memory.h"
 #include "settings/knobs.h"
-#include "span/invalid_free.h"
 
 namespace hz3 {
 namespace {
@@ -227,8 +226,7 @@ void LargeHeap::offer_huge_pages(std::size_t first_chunk, std::size_t chunks, bo
 void* LargeHeap::allocate(std::size_t size, std::size_t alignment, std::size_t* stale_bytes) {
   if (size > kMaxRequestBytes - kChunkBytes) return nullptr;
   const std::size_t chunks = chunks_of(size);
-  const std::size_t alignment_chunks =
-      max_of(alignment >> kChunkShift, min_of(grid_of(chunks), kChunksPerHugePage));
+  const std::size_t alignment_chunks = max_of(alignment >> kChunkShift, grid_alignment(chunks));
   {
     const LockGuard guard(lock_);
     // The region itself starts on a multiple of kSegmentBytes only. Blocks larger than the
@@ -257,27 +255,6 @@ void* LargeHeap::allocate(std::size_t size, std::size_t alignment, std::size_t* 
   }
   *stale_bytes = 0;
   return map_block(size, alignment);
-}
-
-// The used range that starts at `block`, after reporting whatever else it may be.
-Range* LargeHeap::used_range(const void* block) {
-  const std::uintptr_t offset = reinterpret_cast<std::uintptr_t>(block) - base_;
-  const std::size_t chunk = offset >> kChunkShift;
-  Range* range = (offset & (kChunkBytes - 1)) == 0 ? starts_[chunk] : nullptr;
-  if (range != nullptr && range->state == RangeState::kUsed) return range;
-  std::size_t below = min_of(chunk, frontier_ == 0 ? 0 : frontier_ - 1);
-  while (below != 0 && starts_[below] == nullptr) --below;
-  const Range* around = starts_[below];
-  if (range != nullptr) {
-    report_invalid_free(InvalidFree::kDouble, block);
-  } else if (around != nullptr && around->state == RangeState::kUsed &&
-             chunk < around->first_chunk + around->chunks) {
-    const std::size_t bytes = kChecked ? around->asked_bytes : around->chunks << kChunkShift;
-    report_inside(block, address_of(around->first_chunk), bytes);
-  } else {
-    report_invalid_free(InvalidFree::kUnallocated, block);
-  }
-  return nullptr;
 }
 
 void LargeHeap::free_range(Range* range, RangeState state) {
@@ -362,38 +339,6 @@ std::size_t LargeHeap::purge_older(std::uint64_t deadline_ns, std::size_t budget
       break;  // refused by the kernel, or somebody frees faster than we purge
   }
   return purged;
-}
-
-// Fills in the extent of a used block; returns where its asked bytes stand, nullptr for no block.
-std::size_t* LargeHeap::find_extent(const void* block, Extent* extent) {
-  *extent = {0, 0};
-  if (!in_region(block)) {
-    Mapping** found = find_mapping(block);
-    if (found == nullptr) return nullptr;
-    *extent = {(*found)->bytes, (*found)->asked_bytes};
-    return &(*found)->asked_bytes;
-  }
-  const std::uintptr_t offset = reinterpret_cast<std::uintptr_t>(block) - base_;
-  Range* range = starts_[offset >> kChunkShift];
-  if ((offset & (kChunkBytes - 1)) != 0 || range == nullptr || range->state != RangeState::kUsed) {
-    return nullptr;
-  }
-  *extent = {range->chunks << kChunkShift, range->asked_bytes};
-  return &range->asked_bytes;
-}
-
-LargeHeap::Extent LargeHeap::extent(const void* block) {
-  const LockGuard guard(lock_);
-  Extent found;
-  find_extent(block, &found);
-  return found;
-}
-
-LargeHeap::Extent LargeHeap::set_asked_bytes(const void* block, std::size_t asked_bytes) {
-  const LockGuard guard(lock_);
-  Extent found;
-  if (std::size_t* asked = find_extent(block, &found)) found.asked_bytes = *asked = asked_bytes;
-  return found;
 }
 
 LargeHeap::Figures LargeHeap::figures() {

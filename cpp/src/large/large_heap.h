@@ -129,7 +129,7 @@ class LargeHeap {
   void add_seam(std::size_t chunk);
   void forget_seams(std::size_t chunk, std::size_t chunks);
   bool has_seams(const Range* range) const;
-  std::size_t first_seam(std::size_t chunk, std::size_t most) const;
+  std::size_t piece_length(std::size_t chunk, std::size_t most) const;
   bool move_piece(std::size_t from, std::size_t to, std::size_t chunks);
   bool move_chunks(std::size_t from, std::size_t to, std::size_t chunks, bool* copied);
   Range* cut_piece(Range* range, std::size_t most);

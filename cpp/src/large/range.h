@@ -28,6 +28,12 @@ constexpr std::size_t chunks_of(std::size_t size) {
   return align_up(chunks, grid_of(chunks));
 }
 
+// What the start of a block of this size is a multiple of, in chunks: its grid, or a huge page if
+// that is less, since the region itself starts on no more.
+constexpr std::size_t grid_alignment(std::size_t chunks) {
+  return min_of(grid_of(chunks), kSegmentBytes >> kChunkShift);
+}
+
 // kLeaving: freed, and its pages are being given back without the lock.
 enum class RangeState : std::uint8_t { kUsed, kLeaving, kDirty, kClean };
 

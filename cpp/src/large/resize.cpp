@@ -4,7 +4,6 @@
 #include "large/large_heap.h"
 #include "os/memory.h"
 #include "settings/knobs.h"
-#include "span/invalid_free.h"
 
 namespace hz3 {
 namespace {
@@ -60,7 +59,7 @@ bool LargeHeap::grow_in_place(Range* range, std::size_t chunks, bool* clean) {
 void* LargeHeap::move(Range* range, std::size_t chunks) {
   const std::size_t old_bytes = range->chunks << kChunkShift;
   if (old_bytes < kMoveBytes) return nullptr;
-  Range* target = take(chunks, min_of(grid_of(chunks), kSegmentBytes >> kChunkShift), true);
+  Range* target = take(chunks, grid_alignment(chunks), true);
   if (target == nullptr) return nullptr;
   bool copied = false;
   if (!move_chunks(range->first_chunk, target->first_chunk, range->chunks, &copied)) {
@@ -110,31 +109,6 @@ void* LargeHeap::resize(void* block, std::size_t new_size) {
   }
   peak_bytes_ = max_of(peak_bytes_, used_bytes_ + dirty_bytes_);
   return result;
-}
-
-unsigned LargeHeap::list_of(const void* address) {
-  return static_cast<unsigned>(reinterpret_cast<std::uintptr_t>(address) >> kChunkShift) %
-         kMappingLists;
-}
-
-LargeHeap::Mapping** LargeHeap::find_mapping(const void* block) {
-  for (Mapping** link = &mappings_[list_of(block)]; *link != nullptr; link = &(*link)->next) {
-    if ((*link)->address == block) return link;
-  }
-  return nullptr;
-}
-
-// True when the pointer lies inside a mapping, which is then reported.
-bool LargeHeap::report_inside_mapping(const void* pointer) {
-  for (const Mapping* head : mappings_) {
-    for (const Mapping* mapping = head; mapping != nullptr; mapping = mapping->next) {
-      const auto start = reinterpret_cast<std::uintptr_t>(mapping->address);
-      if (reinterpret_cast<std::uintptr_t>(pointer) - start >= mapping->bytes) continue;
-      report_inside(pointer, mapping->address, kChecked ? mapping->asked_bytes : mapping->bytes);
-      return true;
-    }
-  }
-  return false;
 }
 
 void* LargeHeap::map_block(std::size_t size, std::size_t alignment) {

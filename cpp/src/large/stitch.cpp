@@ -45,11 +45,11 @@ void LargeHeap::forget_seams(std::size_t chunk, std::size_t chunks) {
 }
 
 bool LargeHeap::has_seams(const Range* range) const {
-  return first_seam(range->first_chunk, range->chunks) < range->chunks;
+  return piece_length(range->first_chunk, range->chunks) < range->chunks;
 }
 
 // Chunks from `chunk` on, at most `most`, that lie in one mapping.
-std::size_t LargeHeap::first_seam(std::size_t chunk, std::size_t most) const {
+std::size_t LargeHeap::piece_length(std::size_t chunk, std::size_t most) const {
   std::size_t length = 1;
   while (length < most && !seams_[chunk + length]) ++length;
   return length;
@@ -70,7 +70,7 @@ bool LargeHeap::move_piece(std::size_t from, std::size_t to, std::size_t chunks)
 bool LargeHeap::move_chunks(std::size_t from, std::size_t to, std::size_t chunks, bool* copied) {
   *copied = false;
   for (std::size_t done = 0; done < chunks;) {
-    const std::size_t piece = first_seam(from + done, chunks - done);
+    const std::size_t piece = piece_length(from + done, chunks - done);
     if (!move_piece(from + done, to + done, piece)) {
       if (done == 0) return false;
       std::memcpy(address_of(to + done), address_of(from + done), piece << kChunkShift);
@@ -87,7 +87,7 @@ Range* LargeHeap::cut_piece(Range* range, std::size_t most) {
   std::size_t start = 0;
   std::size_t length = 0;
   for (; start < range->chunks; start += length) {
-    length = first_seam(range->first_chunk + start, range->chunks - start);
+    length = piece_length(range->first_chunk + start, range->chunks - start);
     if (length >= kPieceChunks) break;
   }
   if (start >= range->chunks) return nullptr;

@@ -12,16 +12,40 @@
 #include <unistd.h>
 
 #include "base/bits.h"
+#include "base/fatal.h"
 #include "os/keep_errno.h"
 
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
+#endif
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
 #endif
 
 namespace hz3::os {
 namespace {
 
 constexpr int kPrivate = MAP_PRIVATE | MAP_ANONYMOUS;
+
+// Fresh pages for a range of the heap, as commit() leaves them; MAP_FAILED when refused.
+void* map_sparse(void* address, std::size_t bytes, int flags) {
+  void* fresh =
+      mmap(address, bytes, PROT_READ | PROT_WRITE, kPrivate | MAP_NORESERVE | flags, -1, 0);
+  if (fresh != MAP_FAILED) madvise(fresh, bytes, MADV_NOHUGEPAGE);
+  return fresh;
+}
+
+// Purges a range of the heap that something could not be moved to: the kernel may have unmapped it
+// before it failed. False when it refuses to purge, and nothing has changed. In a hole another
+// thread's mapping may have come to lie meanwhile, and with address space that has two owners
+// nobody can go on.
+bool purge_after_failed_move(void* address, std::size_t bytes) {
+  if (madvise(address, bytes, MADV_DONTNEED) == 0) return true;
+  if (errno != ENOMEM) return false;
+  if (map_sparse(address, bytes, MAP_FIXED_NOREPLACE) == address) return true;
+  fatal("address space lost", "the kernel unmapped a part of the heap and does not give it back",
+        "E11");
+}
 
 }  // namespace
 
@@ -65,20 +89,22 @@ bool purge(void* address, std::size_t bytes) {
 
 bool renew(void* address, std::size_t bytes) {
   const KeepErrno keep;
-  // Remapping over a range may fail after it was unmapped, which nobody could repair. So the new
-  // mapping is made elsewhere, where failing does no harm, and moved over the old one: a mapping
-  // that was never touched takes on the place it is moved to and joins its neighbours again.
-  void* fresh = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, kPrivate | MAP_NORESERVE, -1, 0);
+  // Remapping over a range may fail after it was unmapped. So the new mapping is made elsewhere,
+  // where failing does no harm, and moved over the old one: a mapping that was never touched takes
+  // on the place it is moved to and joins its neighbours again.
+  void* fresh = map_sparse(nullptr, bytes, 0);
   if (fresh == MAP_FAILED) return purge(address, bytes);
-  madvise(fresh, bytes, MADV_NOHUGEPAGE);
   if (mremap(fresh, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, address) == address) return true;
   munmap(fresh, bytes);
-  return purge(address, bytes);
+  return purge_after_failed_move(address, bytes);
 }
 
 bool move_pages(void* from, void* to, std::size_t bytes) {
   const KeepErrno keep;
-  return mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) == to;
+  constexpr int kFlags = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
+  if (mremap(from, bytes, bytes, kFlags, to) == to) return true;
+  purge_after_failed_move(to, bytes);
+  return false;
 }
 
 void* remap(void* address, std::size_t old_bytes, std::size_t new_bytes) {

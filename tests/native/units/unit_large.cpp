@@ -266,6 +266,19 @@ TEST(a_range_with_seams_becomes_one_mapping_again_when_given_back) {
   CHECK_EQ(fake_os.count(OsCall::kRenew), renewed);
 }
 
+TEST(a_refused_renewal_leaves_no_false_zeros) {
+  boot();
+  free_six_apart();
+  check_and_release(allocate(8 * kMiB), 8 * kMiB);
+  fake_os.refuse(OsCall::kRenew);
+  large_heap.purge_all();
+  CHECK(fake_os.failures > 0);
+  CHECK(large_heap.figures().dirty_bytes >= 8 * kMiB);
+  std::size_t stale = 0;
+  CHECK(large_heap.allocate(8 * kMiB, 16, &stale) != nullptr);
+  CHECK_EQ(stale, 8 * kMiB);
+}
+
 TEST(every_alignment_is_kept) {
   boot();
   for (std::size_t alignment = 16; alignment <= 512 * kMiB; alignment *= 2) {
