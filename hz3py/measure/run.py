@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass, replace
-from importlib.resources import as_file, files
 from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +33,11 @@ PHASE_VARIABLE = "HZ3_PHASE_FD"
 OBSERVE_VARIABLE = "HZ3_OBSERVE"
 OBSERVE_FILE_VARIABLE = "HZ3_OBSERVE_FILE"
 TAIL_BYTES = 64 * 1024
+SAMPLER = Path(__file__).with_name("sampler")
+_START_SAMPLER = (
+    "import sys; sys.path.append(sys.argv[1]); "
+    f"from {SAMPLER.name}.main import main; main(sys.argv[2:])"
+)
 _STOP_S = 3.0  # a program that is told to end gets this long
 _SAMPLER_S = 10.0  # the sampler needs milliseconds; this guards against a hang
 
@@ -263,6 +267,12 @@ def _children(pid: int) -> list[int]:
         return []
 
 
+def sampler_command() -> list[str]:
+    """Return the words that start the sampler; its arguments follow them."""
+    # Isolated and without site: nothing of the person's Python set-up is imported.
+    return [sys.executable, "-I", "-S", "-c", _START_SAMPLER, str(SAMPLER.parent)]
+
+
 @contextlib.contextmanager
 def _sampler(
     pid_in: FileIO, phase_in: FileIO, times: tuple[float, float, bool]
@@ -274,18 +284,14 @@ def _sampler(
     inherited = [pid_in.fileno(), phase_in.fileno()]
     interval_us, idle_us = (round(seconds * 1e6) for seconds in times[:2])
     numbers = [str(number) for number in (*inherited, interval_us, idle_us, int(times[2]))]
-    with (
-        as_file(files("hz3py.measure").joinpath("sampler.py")) as script,
-        subprocess.Popen(
-            # Isolated and without site: nothing of the person's Python set-up is imported.
-            [sys.executable, "-I", "-S", str(script), *numbers],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            pass_fds=inherited,
-            start_new_session=True,
-            text=True,
-        ) as process,
-    ):
+    with subprocess.Popen(
+        [*sampler_command(), *numbers],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        pass_fds=inherited,
+        start_new_session=True,
+        text=True,
+    ) as process:
         assert process.stdout is not None
         try:
             process.stdout.readline()

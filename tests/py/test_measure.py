@@ -269,9 +269,10 @@ def test_folder_and_environment_reach_the_program(system_malloc: Allocator, tmp_
 def test_broken_sampler_costs_only_the_series(
     shell: Function, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    broken = tmp_path / "sampler.py"
-    broken.write_text("import sys; sys.exit('broken')")
-    monkeypatch.setattr(run_module, "files", lambda _package: tmp_path)
+    broken = tmp_path / "sampler"
+    broken.mkdir()
+    (broken / "main.py").write_text("import sys; sys.exit('broken')")
+    monkeypatch.setattr(run_module, "SAMPLER", broken)
     sample = shell("exit 0")
     assert sample.status == "ok"
     assert sample.rss.series == []

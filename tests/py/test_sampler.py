@@ -6,15 +6,17 @@ import os
 import subprocess
 import sys
 import time
-from importlib.resources import as_file, files
 from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hz3py.measure.run import sampler_command
 from hz3py.measure.sample import Rss, Sample, Status
-from hz3py.measure.sampler import COST_CHECK_SAMPLES, MAX_ROWS, Cost, Marks, Series, Tree
+from hz3py.measure.sampler.phases import Marks
+from hz3py.measure.sampler.tree import Tree
+from hz3py.measure.sampler.watch import COST_CHECK_SAMPLES, MAX_ROWS, Cost, Series
 from hz3py.measure.series import Recording, parse_recording, summarise
 
 PYTHON = (sys.executable, "-I", "-S", "-c")
@@ -211,14 +213,16 @@ def sample_process(code: str, idle_s: float = 0.0) -> Recording:
     """Run the sampler by hand over a Python program, as the measuring process does."""
     pid_in, pid_out = os.pipe()
     phase_in, phase_out = os.pipe()
-    with as_file(files("hz3py.measure").joinpath("sampler.py")) as script:
-        sampler = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(script), str(pid_in), str(phase_in), "2000",
-             str(round(idle_s * 1e6))],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=(pid_in, phase_in), text=True,
-        )  # fmt: skip
-        assert sampler.stdout is not None
-        assert sampler.stdout.readline() == "ready\n"
+    numbers = (pid_in, phase_in, 2000, round(idle_s * 1e6))
+    sampler = subprocess.Popen(
+        [*sampler_command(), *map(str, numbers)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        pass_fds=(pid_in, phase_in),
+        text=True,
+    )
+    assert sampler.stdout is not None
+    assert sampler.stdout.readline() == "ready\n"
     with subprocess.Popen(
         (*PYTHON, code), pass_fds=(phase_out,), env={"HZ3_PHASE_FD": str(phase_out)}
     ) as program:
@@ -298,12 +302,15 @@ def test_marks_at_the_very_end_are_kept() -> None:
 def test_sampler_ends_when_no_program_ever_runs() -> None:
     pid_in, pid_out = os.pipe()
     os.close(pid_out)
-    with as_file(files("hz3py.measure").joinpath("sampler.py")) as script:
-        done = subprocess.run(
-            [sys.executable, "-I", "-S", str(script), str(pid_in), str(pid_in), "2000"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            pass_fds=(pid_in,), text=True, timeout=30, check=True,
-        )  # fmt: skip
+    done = subprocess.run(
+        [*sampler_command(), str(pid_in), str(pid_in), "2000"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        pass_fds=(pid_in,),
+        text=True,
+        timeout=30,
+        check=True,
+    )
     os.close(pid_in)
     recording = parse_recording(done.stdout)
     assert (recording.series, recording.marks, recording.samples) == ([], {}, 0)
