@@ -21,8 +21,9 @@ from hz3py.store.records import SampleRecord
 from hz3py.system import machine
 from hz3py.system.allocators import find
 from hz3py.tuning import session, work
+from hz3py.tuning.choose import build
+from hz3py.tuning.ranges import DEFAULT_KNOBS
 from hz3py.tuning.search import BLOCKS_PER_TRIAL, Budget
-from hz3py.tuning.space import DEFAULT_KNOBS, build
 from hz3py.tuning.task import Objective, Task, check
 
 if TYPE_CHECKING:

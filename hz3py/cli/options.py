@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -153,17 +153,22 @@ def output_options(function: Function) -> Function:
     return out(resume(function))
 
 
-def refuse_beside_resume(ctx: click.Context) -> None:
+def refuse_beside_resume(ctx: click.Context, allowed: Collection[str] = ()) -> None:
     """Refuse options that would change a run that is only to be gone on with.
 
+    Args:
+        ctx: Of the command.
+        allowed: Names of parameters that may be given beside --resume and --json.
+
     Raises:
-        UsageError: Something besides --resume and --json is given.
+        UsageError: Something else is given.
     """
+    allowed = {"resumed", "as_json", *allowed}
     for parameter in ctx.command.params:
         name = parameter.name or ""
         source = ctx.get_parameter_source(name)
         given = source not in (None, ParameterSource.DEFAULT)
-        if (given and name not in ("resumed", "as_json")) or ctx.meta.get(PROGRAM_KEY):
+        if (given and name not in allowed) or ctx.meta.get(PROGRAM_KEY):
             word = parameter.opts[0] if given else "a program"
             raise UsageError(
                 f"{word} does not go with --resume",

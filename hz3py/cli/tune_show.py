@@ -20,7 +20,8 @@ from hz3py.tuning.space import described
 from hz3py.tuning.watch import Seen, Watch
 
 if TYPE_CHECKING:
-    from hz3py.tuning.session import Request, Result
+    from hz3py.tuning.outcome import Result
+    from hz3py.tuning.session import Request
 
 STEP_LINES_S = 15.0
 
@@ -175,6 +176,9 @@ def show_result(result: Result, pictures: Sequence[Path]) -> None:
     if result.transfer:
         out()
         _show_transfer(result)
+    elif found is not None and result.document["transfer_planned"]:
+        others = ", ".join(result.document["transfer_planned"])
+        out(f"  not tried on other inputs, since there is no claim to carry over: {others}")
     out()
     names = [path.name for path in pictures]
     out(f"results in {result.folder}: tune.json, {', '.join(names)}")
@@ -236,15 +240,19 @@ def _show_changes(result: Result) -> None:
 
 def _show_transfer(result: Result) -> None:
     columns = (
-        Column("elsewhere (not part of the claim)", number=False),
+        Column("other input (not part of the claim)", number=False),
+        Column("claim", number=False),
         Column("memory", number=False),
         Column("throughput", number=False),
     )
     lines = tuple(
-        Line((each.label, each.failure or with_bounds(each.rss), with_bounds(each.throughput)))
+        Line((each.label, each.answer, each.failure))
+        if each.failure
+        else Line((each.label, each.answer, with_bounds(each.rss), with_bounds(each.throughput)))
         for each in result.transfer
     )
     show(Table(columns, (Section("", lines),)))
+    out(result.document["carries_over"])
 
 
 def markdown(result: Result) -> None:

@@ -17,13 +17,13 @@ from hz3py.errors import WorkloadFailedError
 from hz3py.tuning.task import Task, read_figures
 
 if TYPE_CHECKING:
+    from hz3py.measure.arms import Arm
     from hz3py.measure.bench import Measure
     from hz3py.measure.sample import Sample
     from hz3py.store.records import SampleRecord
     from hz3py.system.allocators import Allocator
     from hz3py.system.launch import Launch
     from hz3py.tuning.space import Knobs
-    from hz3py.workloads.rows import Row
 
 DEFAULT_ARM = "default"
 CHECK_TIMEOUT_S = 60.0
@@ -51,14 +51,14 @@ class Blocks(Protocol):
     """Measures candidates against the default configuration."""
 
     def __call__(
-        self, candidates: Sequence[Knobs], number: int, *, rows: Sequence[Row] | None = None
+        self, candidates: Sequence[Knobs], number: int, *, task: Task | None = None
     ) -> list[Block]:
         """Measure every candidate and the default once, side by side.
 
         Args:
             candidates: Knobs that differ from the defaults.
             number: Number of the block; another one each time.
-            rows: Other workloads than those of the task.
+            task: Another task than that of the session, for example another input.
 
         Returns:
             One block per candidate.
@@ -96,34 +96,41 @@ class Measured:
         self._seed = seed
         self._append = append
         self._interval_s = interval_s
-        self._measure = gauge(task)
 
     def __call__(
-        self, candidates: Sequence[Knobs], number: int, *, rows: Sequence[Row] | None = None
+        self, candidates: Sequence[Knobs], number: int, *, task: Task | None = None
     ) -> list[Block]:
         """Measure every candidate and the default once, side by side."""
-        from hz3py.measure.arms import Arm, run_blocks
+        from hz3py.measure.arms import run_blocks
 
-        names = [f"candidate {place + 1}" for place in range(len(candidates))]
-        arms = [Arm(DEFAULT_ARM, self._allocator)]
-        arms += [
-            Arm(name, self._allocator, dict(knobs))
-            for name, knobs in zip(names, candidates, strict=True)
-        ]
+        task = task or self._task
+        arms = arms_of(candidates, self._allocator)
         taken = run_blocks(
             arms,
-            rows or self._task.rows,
+            task.rows,
             blocks=1,
             first_block=number,
             seed=self._seed,
             append=self._append,
-            suite=self._task.name,
-            measure=self._measure,
+            suite=task.name,
+            measure=gauge(task),
             interval_s=self._interval_s,
         )
         if taken.outcome.interrupted:
             raise KeyboardInterrupt
-        return compare(taken.records, names)
+        return compare(taken.records, [arm.name for arm in arms[1:]])
+
+
+def arms_of(candidates: Sequence[Knobs], allocator: Allocator) -> list[Arm]:
+    """Return the sides of a block: the default configuration, then the candidates."""
+    from hz3py.measure.arms import Arm
+
+    sides = [Arm(DEFAULT_ARM, allocator)]
+    sides += [
+        Arm(f"candidate {place}", allocator, dict(knobs))
+        for place, knobs in enumerate(candidates, 1)
+    ]
+    return sides
 
 
 def compare(records: Sequence[SampleRecord], names: Sequence[str]) -> list[Block]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -17,11 +18,11 @@ import numpy as np
 from hz3py.analysis.evidence import trusted_interval
 from hz3py.analysis.intervals import Interval
 from hz3py.analysis.looks import Look, fixed_look
-from hz3py.analysis.verdict import Decision, Word
+from hz3py.analysis.verdict import Decision, Judgement, Word
 from hz3py.tuning.blocks import Block, Blocks
-from hz3py.tuning.goals import Goals
+from hz3py.tuning.goals import Goals, GuardState
 from hz3py.tuning.search import Candidate
-from hz3py.tuning.space import Knobs, Space, described
+from hz3py.tuning.space import Knobs, Space, described, key_of
 from hz3py.tuning.watch import Watch
 
 FINALISTS = 5
@@ -33,7 +34,7 @@ TOLERATED_LOSS = 0.003
 TOLERATED_SHARE = 0.15
 """A change is dropped if that costs no more than this share of the gain."""
 
-_FIRST_BLOCK = 10_000_000
+_ROUND_BLOCKS = 1_000_000_000
 _NO_CANDIDATE = "no configuration was better than the defaults under the guards"
 UNKNOWN = Interval(math.nan, math.nan, math.nan)
 
@@ -84,6 +85,8 @@ class Confirmation:
         finalists: The configurations that were measured again, best first.
         changes: The changed knobs of the winner.
         reasons: Why, one sentence each.
+        judgements: The criteria behind the verdict.
+        guards: What the last blocks show of the user's own guards.
     """
 
     verdict: Word
@@ -97,6 +100,8 @@ class Confirmation:
     finalists: tuple[Finalist, ...] = ()
     changes: tuple[Change, ...] = ()
     reasons: tuple[str, ...] = ()
+    judgements: tuple[Judgement, ...] = ()
+    guards: tuple[GuardState, ...] = ()
 
 
 def shortlist(found: Sequence[Candidate], goals: Goals, most: int = FINALISTS) -> list[Candidate]:
@@ -140,6 +145,16 @@ def blocks_for(left_s: float, sample_s: float, finalists: int, knobs: int) -> in
     return max(LEAST_FINAL_BLOCKS, min(MOST_FINAL_BLOCKS, int(left_s / (sample_s * arms))))
 
 
+def first_block(number: int, configurations: Sequence[Knobs]) -> int:
+    """Return the number of the first block of a round of confirmation.
+
+    The same round of the same configurations has the same numbers, so that a session that goes on
+    finds the blocks that it has recorded; search and other rounds have other numbers.
+    """
+    text = " ".join(key_of(knobs) for knobs in configurations)
+    return number * _ROUND_BLOCKS + zlib.crc32(text.encode()) % 10**6 * 1000
+
+
 class Confirm:
     """The three rounds after a search."""
 
@@ -170,7 +185,7 @@ class Confirm:
         self._final = final_blocks
         self._early = max(LEAST_BLOCKS, math.ceil(final_blocks / 2))
         self._clock = clock
-        self._next = _FIRST_BLOCK
+        self._rounds = 0
 
     def run(self, found: Sequence[Candidate]) -> Confirmation:
         """Confirm the best of a search, or say that there is nothing to claim.
@@ -204,15 +219,17 @@ class Confirm:
         return self._judge(winner, slim, ordered, changes)
 
     def _take(self, configurations: Sequence[Knobs], count: int) -> list[list[Block]]:
-        """Measure configurations side by side; a failing one gets no further blocks."""
+        """Measure configurations side by side in a round of its own."""
+        self._rounds += 1
+        first = first_block(self._rounds, configurations)
         taken: list[list[Block]] = [[] for _ in configurations]
-        start = self._clock()
+        each = math.nan
         for done in range(count):
-            each = (self._clock() - start) / done if done else math.nan
             self._watch.step(done, count, each * (count - done))
-            for place, block in enumerate(self._blocks(configurations, self._next)):
+            began = self._clock()
+            for place, block in enumerate(self._blocks(configurations, first + done)):
                 taken[place].append(block)
-            self._next += 1
+            each = self._clock() - began
         self._watch.step(count, count, 0.0)
         return taken
 
@@ -308,6 +325,8 @@ class Confirm:
             finalists=finalists,
             changes=changes,
             reasons=reasons,
+            judgements=() if decision is None else decision.judgements,
+            guards=() if failed else tuple(self._goals.guard_states(blocks, look)),
         )
 
     def _outcome(

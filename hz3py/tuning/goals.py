@@ -22,6 +22,23 @@ LEAST_BLOCKS_TO_JUDGE = 3
 
 
 @dataclass(frozen=True)
+class GuardState:
+    """What blocks show of one guard of the user.
+
+    Attributes:
+        name: The guard.
+        limit: Fraction of the default's figure by which it may change.
+        ratio: Figure of the candidate over that of the default, with interval.
+        state: "kept", "broken", or "not shown" while the interval holds the limit.
+    """
+
+    name: str
+    limit: float
+    ratio: Interval
+    state: str
+
+
+@dataclass(frozen=True)
 class Goals:
     """The rules of one task."""
 
@@ -77,15 +94,25 @@ class Goals:
         }
         return decide(self.criteria(), Evidence(ratios, {}), look)
 
-    def broken_guards(self, blocks: Sequence[Block], look: Look) -> list[str]:
-        """Return the user's own guards that the blocks do not show to be kept."""
-        broken = []
+    def guard_states(self, blocks: Sequence[Block], look: Look) -> list[GuardState]:
+        """Return what the blocks show of the user's own guards."""
+        found = []
         for guard in self.task.guards:
             sign, limit = _sided(guard)
-            values = np.array([sign * block.mean(guard.name) for block in blocks])
-            if not trusted_interval(values, confidence=look.confidence).high < limit:
-                broken.append(f"{guard.name} may be broken by more than {100 * guard.limit:+g} %")
-        return broken
+            values = np.array([block.mean(guard.name) for block in blocks])
+            interval = trusted_interval(values, confidence=look.confidence)
+            low, high = sorted((sign * interval.low, sign * interval.high))
+            state = "kept" if high < limit else "broken" if low > limit else "not shown"
+            found.append(GuardState(guard.name, guard.limit, interval.exp(), state))
+        return found
+
+    def broken_guards(self, blocks: Sequence[Block], look: Look) -> list[str]:
+        """Return the user's own guards that the blocks do not show to be kept."""
+        return [
+            f"{guard.name} may be broken by more than {100 * guard.limit:+g} %"
+            for guard in self.guard_states(blocks, look)
+            if guard.state != "kept"
+        ]
 
     def interval(self, blocks: Sequence[Block], metric: str, confidence: float = 0.95) -> Interval:
         """Return the ratio of a metric to the default's, with its interval."""

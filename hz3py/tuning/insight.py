@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hz3py.tuning.goals import Goals
+from hz3py.tuning.ranges import Value
 from hz3py.tuning.search import Candidate
-from hz3py.tuning.space import Space, Value
+from hz3py.tuning.space import Space
 from hz3py.tuning.storage import quiet
 
 if TYPE_CHECKING:

@@ -10,11 +10,13 @@ from typing import Any
 
 from hz3py.errors import StoreError, UsageError
 from hz3py.store.export import write_text
+from hz3py.tuning import progress
+from hz3py.tuning.progress import Progress
+from hz3py.tuning.ranges import KnobInfo
 from hz3py.tuning.search import Budget
 from hz3py.tuning.session import REQUEST_NAME, Request
-from hz3py.tuning.space import Dimension, KnobInfo, Space
+from hz3py.tuning.space import Dimension, Space
 from hz3py.tuning.task import Task
-from hz3py.workloads.rows import Row
 
 SCHEMA = 1
 
@@ -38,7 +40,7 @@ def save(request: Request, folder: Path) -> None:
         "seed": request.seed,
         "final_blocks": request.final_blocks,
         "worker": request.worker,
-        "transfer": [row.to_json() for row in request.transfer],
+        "transfer": [task.to_json() for task in request.transfer],
     }
     write_text(folder / REQUEST_NAME, json.dumps(document, indent=2) + "\n")
 
@@ -75,10 +77,24 @@ def load(folder: Path, table: Sequence[KnobInfo]) -> Request:
     return request
 
 
-def with_budget(request: Request, trials: int | None, minutes: float | None) -> Request:
-    """Return the request with another budget."""
+def extend(request: Request, folder: Path, *, trials: int | None, minutes: float | None) -> Request:
+    """Give a session another budget, also for later times, and return its request.
+
+    Args:
+        request: Of the session.
+        folder: Its folder.
+        trials: Trials of the whole study; None leaves them.
+        minutes: Time from now; None leaves what is left of the earlier time.
+
+    Raises:
+        StoreError: A file cannot be written.
+    """
     budget = replace(request.budget, trials=trials or request.budget.trials)
-    return replace(request, budget=budget, minutes=minutes or request.minutes)
+    changed = replace(request, budget=budget, minutes=minutes or request.minutes)
+    save(changed, folder)
+    search_s = 0.0 if minutes else progress.load(folder).search_s
+    progress.save(Progress(search_s=search_s), folder)
+    return changed
 
 
 def _request(data: dict[str, Any]) -> Request:
@@ -95,5 +111,5 @@ def _request(data: dict[str, Any]) -> Request:
         seed=data["seed"],
         final_blocks=data["final_blocks"],
         worker=data["worker"],
-        transfer=tuple(Row.from_json(row) for row in data["transfer"]),
+        transfer=tuple(Task.from_json(task) for task in data["transfer"]),
     )

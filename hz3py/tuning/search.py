@@ -93,20 +93,32 @@ class Search:
         *,
         budget: Budget,
         watch: Watch,
+        after: Callable[[float], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Prepare; nothing starts before `run`."""
+        """Prepare; nothing starts before `run`.
+
+        Args:
+            study: Where trials are kept.
+            space: What may vary.
+            goals: The rules.
+            blocks: Measures.
+            budget: When to stop.
+            watch: Is told what happens.
+            after: Is told after each trial how many seconds the search has taken.
+            clock: Seconds that only grow.
+        """
         self._study = study
         self._space = space
         self._goals = goals
         self._blocks = blocks
         self._budget = budget
         self._watch = watch
+        self._after = after
         self._clock = clock
         self._worker = worker_name()
         self._deadline = math.inf
         self._repeats = 0
-        self.noise = math.nan
         self.block_s = math.nan
 
     def run(self) -> str:
@@ -120,7 +132,8 @@ class Search:
             KeyboardInterrupt: The user stopped it; the trial that was going on is given up.
         """
         start = self._clock()
-        self._deadline = start + (self._budget.seconds or math.inf)
+        seconds = self._budget.seconds
+        self._deadline = math.inf if seconds is None else start + seconds
         with quiet():
             settle_orphans(self._study)
             if not self._study.get_trials(deepcopy=False):
@@ -131,6 +144,8 @@ class Search:
                     settle_orphans(self._study)
                     continue
                 self._study.optimize(self._objective, n_trials=1, catch=())
+                if self._after is not None:
+                    self._after(self._clock() - start)
         return reason
 
     def _over(self) -> str:
@@ -229,10 +244,6 @@ class Search:
         trial.set_user_attr("blocks", [_packed(block) for block in new])
         trial.set_user_attr("failure", failure)
         known = [*old, *new]
-        if not knobs and new:
-            self.noise = (
-                float(np.std(self._goals.scores(new), ddof=1)) if len(new) > 1 else math.nan
-            )
         if failure or not known:
             violations, values = {"failed": 1.0}, (FAILED_SCORE, FAILED_SCORE)
         elif not knobs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from hz3py.workloads.rows import Row, command_row
 COMMAND_TIMEOUT_S = 600.0
 SUITES_IN_ORDER = ("quick", "seeds", "full")
 MOST_TRANSFER_ROWS = 4
+MOST_NAME = 60
 
 
 @dataclass(frozen=True)
@@ -24,17 +26,37 @@ class Work:
         name: For people and folders.
         rows: The workloads.
         transfer: The same programs with other inputs and thread counts.
+        words: Command line of a client, where a server's input is what changes.
     """
 
     name: str
     rows: tuple[Row, ...]
-    transfer: tuple[Row, ...] = ()
+    transfer: tuple[Work, ...] = ()
+    words: tuple[str, ...] = ()
 
 
 def of_command(words: Sequence[str], timeout_s: float | None = None) -> Work:
     """Tune a program of the user."""
     row = command_row(tuple(words), timeout_s or COMMAND_TIMEOUT_S)
     return Work(row.label, (row,))
+
+
+def of_input(words: Sequence[str], timeout_s: float | None = None) -> Work:
+    """Return a program of the user under the name of its whole command line."""
+    row = command_row(tuple(words), timeout_s or COMMAND_TIMEOUT_S)
+    name = named(words)
+    return Work(name, (replace(row, label=name),))
+
+
+def of_client(words: Sequence[str]) -> Work:
+    """Return another client of the server that is tuned."""
+    return Work(named(words), (), words=tuple(words))
+
+
+def named(words: Sequence[str]) -> str:
+    """Write a command line as a name: the program without its folder, cut where it is long."""
+    text = shlex.join([os.path.basename(words[0]), *words[1:]])
+    return text if len(text) <= MOST_NAME else text[: MOST_NAME - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def of_suite(name: str, threads: int | None = None) -> Work:
@@ -78,7 +100,8 @@ def of_workload(name: str, threads: int | None = None) -> Work:
             "give them in a suite file, or tune its program: hz3 tune -- PROGRAM ARGS",
         )
     row = resolved(chosen)
-    return Work(row.label, (row,), _others(chosen, row, templates))
+    others = _others(chosen, row, templates)
+    return Work(row.label, (row,), tuple(Work(other.label, (other,)) for other in others))
 
 
 def _others(
