@@ -28,7 +28,8 @@ hz3_ctest(model_turning_knobs LABELS quick sanitize
 hz3_ctest(model_long LABELS slow COMMAND model_random --threads 8 --ops 100000000)
 
 # Threads: coming, going, and being taken down.
-foreach(program thread_churn thread_many thread_free_only thread_routes thread_teardown)
+foreach(program thread_churn thread_many thread_free_only thread_routes thread_teardown
+        thread_audits)
   hz3_direct_program(${program} ${HZ3_TESTS_DIR}/native/threads/${program}.cpp)
 endforeach()
 # Sanitizers keep books about threads: limits on resident memory hold without them.
@@ -39,6 +40,10 @@ hz3_ctest(thread_churn_unlimited LABELS quick sanitize
 hz3_ctest(thread_many LABELS quick sanitize COMMAND thread_many --limit-kib-per-thread 10000)
 hz3_ctest(thread_free_only LABELS quick sanitize COMMAND thread_free_only --rounds 40 ${no_limit})
 hz3_ctest(thread_routes LABELS quick sanitize COMMAND thread_routes --rounds 50000)
+foreach(route 0 1 2)
+  hz3_ctest(thread_audits_route_${route} LABELS quick sanitize
+    COMMAND thread_audits --route ${route} --rounds 5000)
+endforeach()
 hz3_test_module(counters_at_exit MODULE ${HZ3_TESTS_DIR}/native/threads/counters_at_exit.cpp)
 hz3_ctest(thread_teardown LABELS quick sanitize COMMAND thread_teardown --threads 200 ${no_limit})
 hz3_test_program(early_thread ${HZ3_TESTS_DIR}/native/threads/early_thread.cpp)

@@ -66,6 +66,15 @@ def test_threads_that_only_free(programs: Programs, consumers: int) -> None:
     ).expect_success()
 
 
+@pytest.mark.usefixtures("hz3_only")
+@pytest.mark.parametrize("route", [0, 1, 2])
+def test_audits_and_observations_beside_busy_threads(
+    programs: Programs, checked_programs: Programs, route: int
+) -> None:
+    for build in (programs, checked_programs):
+        build.run("thread_audits", "--route", route, timeout_s=120).expect_success()
+
+
 @pytest.mark.parametrize("threads", [2000, pytest.param(30_000, marks=slow)])
 def test_allocation_during_thread_teardown(programs: Programs, threads: int) -> None:
     programs.run("thread_teardown", "--threads", threads, timeout_s=250).expect_success()

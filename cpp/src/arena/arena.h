@@ -23,7 +23,7 @@ struct Arena {
   std::uintptr_t base = 0;
   std::size_t bytes = 0;          // 0 until booted: every pointer is then outside
   std::uintptr_t tag_origin = 0;  // where the tag of address 0 would lie; see tag_at()
-  Span** spans = nullptr;         // per page: descriptor of the span
+  Span** spans = nullptr;         // per page: descriptor of the span, for who holds a block there
   Segment* segments = nullptr;    // per segment
   std::size_t table_bytes = 0;
 
@@ -39,6 +39,14 @@ struct Arena {
   HZ3_ALWAYS_INLINE Tag& tag_at(const void* pointer) const {
     return reinterpret_cast<Tag*>(
         tag_origin)[reinterpret_cast<std::uintptr_t>(pointer) >> kPageShift];
+  }
+  // The span of a page for who holds no block there, nor the lock of the span's shard: nullptr or a
+  // descriptor of which only `shard` may be read. acquire: the descriptor is made [span-table]
+  Span* look_up_span(std::size_t page) const {
+    return std::atomic_ref(spans[page]).load(std::memory_order_acquire);
+  }
+  void set_span(std::size_t page, Span* span) const {
+    std::atomic_ref(spans[page]).store(span, std::memory_order_release);  // [span-table]
   }
   // kNoCode when no block starts there.
   Code code_at(const void* pointer) const { return code_of_tag(tag_at(pointer)); }

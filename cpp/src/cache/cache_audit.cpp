@@ -1,5 +1,6 @@
-// The bins of a cache, looked at by its own thread.
+// The bins and the remote stash of a cache, looked at by its own thread.
 #include "cache/thread_cache.h"
+#include "remote/audit_parked.h"
 #include "span/audit_blocks.h"
 
 namespace hz3 {
@@ -17,6 +18,7 @@ void ThreadCache::audit(Audit* audit) const {
     audit->expect(bin.end == bin.floor + state.capacity, "a bin knows its bound", index);
     audit_blocks(bin.floor, bin.count(), class_of_code(static_cast<Code>(index)), audit);
   }
+  if (user.gathered != nullptr) audit_gathered(*user.gathered, audit);
 }
 
 }  // namespace hz3

@@ -7,7 +7,9 @@
 #include "arena/page_heap.h"
 #include "base/fatal.h"
 #include "large/large_heap.h"
+#include "os/memory.h"
 #include "remote/audit_parked.h"
+#include "remote/page_queue.h"
 #include "span/shard.h"
 
 namespace hz3 {
@@ -19,11 +21,29 @@ constexpr std::uint32_t kTicksPerLook = 32;
 // relaxed: only spreads the looks over the heap
 constinit std::atomic<std::uint32_t> ticks{0};
 
-void audit_shard(unsigned index, Audit* audit) {
+// How long threads that were met while they marked or linked pending blocks may take to finish.
+constexpr unsigned kLooks = 1000;
+constexpr std::uint64_t kNapNs = 1'000'000;
+
+// True when the books of every page queue could be compared, in this look or an earlier one.
+bool look_at_shard(unsigned index, bool is_last, bool (&settled)[kClassCount], Audit* audit) {
   const LockGuard guard(shards[index].lock);
-  shards[index].central.audit(audit);
-  for (unsigned class_index = 0; class_index < kClassCount; ++class_index) {
-    audit_stash(index, class_index, audit);
+  std::uint64_t queued_spans[kClassCount] = {};
+  shards[index].central.audit(audit, queued_spans);
+  bool all = true;
+  for (unsigned i = 0; i < kClassCount; ++i) {
+    audit_stash(index, i, audit);
+    settled[i] = settled[i] || page_queue.audit(index, i, queued_spans[i], is_last, audit);
+    all = all && settled[i];
+  }
+  return all;
+}
+
+void audit_shard(unsigned index, Audit* audit) {
+  bool settled[kClassCount] = {};
+  for (unsigned look = 1; !look_at_shard(index, look == kLooks, settled, audit); ++look) {
+    if (audit->violations() != 0) return;
+    os::wait_ns(kNapNs);
   }
 }
 

@@ -1,4 +1,4 @@
-// Batches between the threads, for audits.
+// Batches between the threads and those on their way there, for audits.
 #pragma once
 
 #include "base/audit.h"
@@ -12,5 +12,8 @@ void audit_transfer(const RouteUser& user, Code code, Audit* audit);
 
 // The same for the stash of a shard; needs the shard's lock.
 void audit_stash(unsigned shard, unsigned class_index, Audit* audit);
+
+// The batches in the remote stash of the calling thread's cache.
+void audit_gathered(const RemoteStash& gathered, Audit* audit);
 
 }  // namespace hz3

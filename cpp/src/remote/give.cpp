@@ -135,9 +135,9 @@ unsigned gather_remote(const RouteUser& user, RemoteRoute route, Code code, void
   for (unsigned i = 0; i < count; ++i) {
     const Span* span = span_of(blocks[i]);
     if (span != nullptr && span->shard != user.shard) {
-      // No descriptor lies at so low an address: the two kinds of key never meet.
-      const std::uint64_t key = by_span ? reinterpret_cast<std::uintptr_t>(span)
-                                        : (std::uint64_t{span->shard} << 8 | class_of_code(code));
+      const std::uint64_t key = by_span
+                                    ? RemoteStash::key_of_span(span)
+                                    : RemoteStash::key_of_owner(span->shard, class_of_code(code));
       if (gather_one(user, key, code, blocks[i], limit)) continue;
     }
     blocks[kept++] = blocks[i];

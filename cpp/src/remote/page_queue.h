@@ -49,6 +49,13 @@ class PageQueue {
   // Blocks of a class that wait in all queues, those just being marked included. Any thread.
   std::uint64_t parked_blocks(unsigned class_index) const;
 
+  // Every span in a queue. `queued_spans`: how many say they are in it, counted before under the
+  // same lock. False while others are just marking or linking, so that the books cannot be
+  // compared: look again later, after letting go of the lock. `is_last`: nobody is, then. Needs the
+  // shard's lock.
+  bool audit(unsigned shard, unsigned class_index, std::uint64_t queued_spans, bool is_last,
+             Audit* audit) const;
+
   // In the child of fork, with all locks held: threads that were marking or linking are gone, what
   // they had marked is linked anew.
   void rebuild_in_child();

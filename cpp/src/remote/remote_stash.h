@@ -13,6 +13,8 @@
 
 namespace hz3 {
 
+struct Span;
+
 class RemoteStash {
  public:
   static constexpr unsigned kSlots = 64;
@@ -25,7 +27,18 @@ class RemoteStash {
   };
 
   // The slot for this key: unused, or with a batch for it, or with another one to be sent first.
-  Slot& slot_of(std::uint64_t key) { return slots_[(key * kSpread) >> (64 - kSlotBits)]; }
+  Slot& slot_of(std::uint64_t key) { return slots_[index_of(key)]; }
+  static unsigned index_of(std::uint64_t key) {
+    return static_cast<unsigned>((key * kSpread) >> (64 - kSlotBits));
+  }
+
+  // Keys. No descriptor lies at so low an address: the two kinds never meet.
+  static std::uint64_t key_of_owner(unsigned shard, unsigned class_index) {
+    return std::uint64_t{shard} << 8 | class_index;
+  }
+  static std::uint64_t key_of_span(const Span* span) {
+    return reinterpret_cast<std::uintptr_t>(span);
+  }
 
   // Takes the batch out of a slot.
   Magazine* take(Slot* slot) {
@@ -40,6 +53,7 @@ class RemoteStash {
   }
 
   bool is_empty() const { return used_ == 0; }
+  unsigned used_slots() const { return used_; }
   Slot* begin() { return slots_; }
   Slot* end() { return slots_ + kSlots; }
   const Slot* begin() const { return slots_; }

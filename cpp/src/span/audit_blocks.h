@@ -5,8 +5,8 @@
 
 namespace hz3 {
 
-// Each is a block of the class, not free in its span, not with the program as far as the ledger
-// knows, and there only once. Only whoever holds the blocks may ask.
+// Each is a block of the class, neither free in its span nor pending beside it, not with the
+// program as far as the ledger knows, and there only once. Only whoever holds the blocks may ask.
 void audit_blocks(void* const* blocks, unsigned count, unsigned class_index, Audit* audit);
 
 }  // namespace hz3

@@ -39,6 +39,7 @@ Span* Central::new_descriptor() {
     auto* piece = static_cast<Span*>(metadata_allocate(kDescriptorsPerPiece * sizeof(Span)));
     if (piece == nullptr) return nullptr;
     for (unsigned i = kDescriptorsPerPiece; i-- != 0;) {
+      piece[i].shard = shard_;  // for good
       piece[i].next = descriptors_;
       descriptors_ = &piece[i];
     }
@@ -63,7 +64,6 @@ bool Central::add_span(unsigned class_index, PageHeap::Opening opening) {
   span->start = reinterpret_cast<std::uintptr_t>(arena.address_of_page(page));
   span->first_page = static_cast<std::uint32_t>(page);
   span->class_index = static_cast<std::uint8_t>(class_index);
-  span->shard = shard_;
   span->free_blocks = shape.blocks;
   unsigned left = shape.blocks;
   for (std::uint64_t& word : span->free_bits) {
@@ -74,7 +74,7 @@ bool Central::add_span(unsigned class_index, PageHeap::Opening opening) {
   // Written before a block can be handed out, so that whoever frees one finds them.
   const Tag tag = tag_of(code_of(class_index, shard_));
   for (unsigned i = 0; i < shape.pages; ++i) {
-    arena.spans[page + i] = span;
+    arena.set_span(page + i, span);
     arena.tag_at(arena.address_of_page(page + i)) = tag;
   }
   open_pending(span);
@@ -90,7 +90,7 @@ void Central::release(Span* span) {
   const std::size_t page = span->first_page;
   for (unsigned i = 0; i < shape.pages; ++i) {
     arena.tag_at(arena.address_of_page(page + i)) = 0;
-    arena.spans[page + i] = nullptr;
+    arena.set_span(page + i, nullptr);
   }
   page_heap.release(page, shape.pages);
   --classes_[span->class_index].spans;

@@ -41,8 +41,9 @@ class Central {
     return {classes_[class_index].spans, classes_[class_index].blocks_out};
   }
 
-  // Every span of the shard and every list against the figures.
-  void audit(Audit* audit) const;
+  // Every span of the shard, its marks and every list against the figures. Counts the spans of each
+  // class that say they are in the page queue.
+  void audit(Audit* audit, std::uint64_t (&queued_spans)[kClassCount]) const;
 
   CounterBlock& counters() { return counters_; }
   const CounterBlock& counters() const { return counters_; }
