@@ -173,8 +173,6 @@ def tune(
         WorkloadFailedError: The workload fails under the default configuration.
     """
     chosen = _work(what, threads, None)
-    folder = Path(out) if out is not None else Path(tempfile.mkdtemp(prefix="hz3-tune-"))
-    folder.mkdir(parents=True, exist_ok=True)
     task = Task(chosen.name, chosen.rows, objective=objective, metric_regex=metric_regex)
     if trials is None and minutes is None:
         trials = DEFAULT_TRIALS
@@ -187,12 +185,17 @@ def tune(
         seed=seed,
         final_blocks=confirm_blocks,
     )
+    folder = Path(out) if out is not None else Path(tempfile.mkdtemp(prefix="hz3-tune-"))
+    folder.mkdir(parents=True, exist_ok=True)
     result = session.tune(request, folder, machine=machine.describe(), watch=watch)
-    document = result.document
+    return _tune_result(result.document, result.profile, folder)
+
+
+def _tune_result(document: Mapping[str, Any], profile: Path | None, folder: Path) -> TuneResult:
     return TuneResult(
         claim=bool(document["claim"]),
         knobs=document["knobs"],
-        profile=result.profile,
+        profile=profile,
         configurations=_configurations(document["configurations"]),
         importance=document["importance"],
         document=document,

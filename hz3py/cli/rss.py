@@ -32,7 +32,7 @@ from hz3py.report.table import rss_table
 from hz3py.resources import probe_path
 from hz3py.system.allocators import Allocator
 from hz3py.system.launch import Launch
-from hz3py.workloads.rows import command_row
+from hz3py.workloads.rows import Row, command_row
 
 DEFAULT_BLOCKS = 3
 DEFAULT_TIMEOUT_S = 3600.0
@@ -117,19 +117,8 @@ def command(
         refuse_beside_resume(ctx)
         session = sessions.resume(resumed)
     else:
-        words = program(ctx)
-        if words is None:
-            raise UsageError("no program to watch", "write `hz3 rss -- PROGRAM ARGS`")
-        allocators = tuple(chosen_allocators(names, extra))
-        refuse_unpreloadable(words, allocators)
-        row = replace(command_row(words, timeout or DEFAULT_TIMEOUT_S), idle_s=idle_s or 0.0)
-        plan = Plan(
-            suite=f"rss-{row.label}",
-            rows=(row,),
-            allocators=allocators,
-            blocks=blocks,
-            seed=new_seed(),
-        )
+        row = _row(program(ctx), timeout or DEFAULT_TIMEOUT_S, idle_s or 0.0)
+        plan = _plan(row, chosen_allocators(names, extra), blocks)
         if dry_run:
             show_plan(plan, as_json=as_json)
             return 0
@@ -138,7 +127,7 @@ def command(
             folder,
             [],
             watch={"idle_s": idle_s or 0.0, "mark": mark, "observe": _can_observe()},
-            fixed_kb=_fixed_kb(allocators),
+            fixed_kb=_fixed_kb(plan.allocators),
         )
     return present(
         session,
@@ -147,6 +136,33 @@ def command(
         table=rss_table,
         series=True,
         interval_s=interval_ms / 1000,
+    )
+
+
+def _row(words: tuple[str, ...] | None, timeout_s: float, idle_s: float) -> Row:
+    """Return the program as the one row of a run.
+
+    Raises:
+        UsageError: There is none.
+    """
+    if words is None:
+        raise UsageError("no program to watch", "write `hz3 rss -- PROGRAM ARGS`")
+    return replace(command_row(words, timeout_s), idle_s=idle_s)
+
+
+def _plan(row: Row, allocators: Sequence[Allocator], blocks: int) -> Plan:
+    """Return what will be run.
+
+    Raises:
+        PreloadError: The program cannot take a preload.
+    """
+    refuse_unpreloadable(row.argv(), allocators)
+    return Plan(
+        suite=f"rss-{row.label}",
+        rows=(row,),
+        allocators=tuple(allocators),
+        blocks=blocks,
+        seed=new_seed(),
     )
 
 
