@@ -5,16 +5,17 @@ set -euo pipefail
 
 libraries=(libtcmalloc-minimal4 libmimalloc2.0 libjemalloc2)
 python=(python3-dev python3-venv)
+servers=(postgresql) # its programs are not in PATH
 # command:package
 programs=(
   g++:g++ git:git readelf:binutils
   redis-server:redis-server redis-cli:redis-tools sqlite3:sqlite3 gs:ghostscript
-  spin:spin node:nodejs xz:xz-utils zstd:zstd
+  spin:spin node:nodejs chromium:chromium xz:xz-utils zstd:zstd
   clang++-14:clang-14 clang-format-14:clang-format-14 clang-tidy-14:clang-tidy-14
 )
 
 missing=()
-for package in "${libraries[@]}" "${python[@]}"; do
+for package in "${libraries[@]}" "${python[@]}" "${servers[@]}"; do
   state=$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null || true)
   [[ $state == installed ]] || missing+=("$package")
 done

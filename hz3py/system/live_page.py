@@ -62,7 +62,7 @@ class Reading:
 
 
 class LivePage:
-    """The page of one process, open for reading; use it in a `with` statement.
+    """The page of one process, open for reading until `close`.
 
     Args:
         pid: The process.

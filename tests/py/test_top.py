@@ -14,6 +14,7 @@ import signal
 import struct
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -174,14 +175,16 @@ def test_there_is_no_such_process() -> None:
 
 
 @pytest.fixture
-def page_of_mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[mmap.mmap]:
+def page_of_mine(monkeypatch: pytest.MonkeyPatch) -> Iterator[mmap.mmap]:
     """A page that this process could have published, with one gauge."""
-    monkeypatch.setattr(live_page, "FOLDER", tmp_path)
-    file = tmp_path / f"hz3-{os.getuid()}-{os.getpid()}"
-    head = struct.pack("=8s6I3Q", b"hz3live", 1, os.getpid(), 56, 40, 1, 0, 0, 2, 0)
-    file.write_bytes((head + struct.pack("=32sQ", b"live_bytes", 77)).ljust(8192, b"\0"))
-    with file.open("r+b") as opened, mmap.mmap(opened.fileno(), 0) as memory:
-        yield memory
+    with tempfile.TemporaryDirectory(prefix="hz3-pages-") as name:
+        Path(name).chmod(0o755)
+        monkeypatch.setattr(live_page, "FOLDER", Path(name))
+        file = Path(name) / f"hz3-{os.getuid()}-{os.getpid()}"
+        head = struct.pack("=8s6I3Q", b"hz3live", 1, os.getpid(), 56, 40, 1, 0, 0, 2, 0)
+        file.write_bytes((head + struct.pack("=32sQ", b"live_bytes", 77)).ljust(8192, b"\0"))
+        with file.open("r+b") as opened, mmap.mmap(opened.fileno(), 0) as memory:
+            yield memory
 
 
 def test_a_page_is_read(page_of_mine: mmap.mmap) -> None:
@@ -213,10 +216,20 @@ def test_another_file_is_no_page(page_of_mine: mmap.mmap, place: int) -> None:
         LivePage(os.getpid())
 
 
-@pytest.mark.skipif(os.getuid() == 0, reason="root may read every page")
-def test_a_page_of_another_user_is_refused(page_of_mine: mmap.mmap, tmp_path: Path) -> None:
-    next(tmp_path.iterdir()).chmod(0)
-    with pytest.raises(UsageError, match="belongs to user"):
+@pytest.fixture
+def barred_user(page_of_mine: mmap.mmap) -> Iterator[None]:
+    """Bar this process from its page for a while, also where it is root."""
+    next(live_page.FOLDER.iterdir()).chmod(0)
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)
+    yield
+    os.seteuid(before)
+
+
+@pytest.mark.usefixtures("barred_user")
+def test_a_page_of_another_user_is_refused() -> None:
+    with pytest.raises(UsageError, match=f"belongs to user {os.getuid()}"):
         LivePage(os.getpid())
 
 
