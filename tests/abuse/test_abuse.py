@@ -313,6 +313,14 @@ def test_the_checked_build_stops_at_once(checked_programs: Programs, part: str) 
     check_all(checked_programs, TABLE[part], checked=True)
 
 
+# With a limit on its address space a process gets large blocks that lie beside the tables.
+def test_a_run_into_the_tables_is_stopped_at_once(checked_programs: Programs) -> None:
+    words = f"ulimit -v 2000000 && exec '{checked_programs.path('overrun_mapping')}'"
+    outcome = checked_programs.preload.run("/bin/sh", "-c", words)
+    assert outcome.status == -signal.SIGSEGV, outcome.report()
+    assert re.match(r"behind [0-9a-f]+-[0-9a-f]+ ---p ", outcome.out), outcome.report()
+
+
 def test_a_closed_stderr_does_not_keep_it_going(programs: Programs) -> None:
     words = f"exec '{programs.path('abuse')}' stack 40 free here 2>&-"
     outcome = programs.preload.run("/bin/sh", "-c", words)

@@ -2,8 +2,12 @@
 # malloc: libc stands before the archive, so the archive's malloc is never asked for.
 add_custom_target(units)
 function(hz3_unit_test name)
-  add_executable(${name} ${HZ3_TESTS_DIR}/native/units/${name}.cpp ${ARGN})
-  target_link_libraries(${name} PRIVATE hz3_test_options stdc++ c hz3_static)
+  cmake_parse_arguments(TEST "" "LIBRARY" "" ${ARGN})
+  if(NOT TEST_LIBRARY)
+    set(TEST_LIBRARY hz3_static)
+  endif()
+  add_executable(${name} ${HZ3_TESTS_DIR}/native/units/${name}.cpp ${TEST_UNPARSED_ARGUMENTS})
+  target_link_libraries(${name} PRIVATE hz3_test_options stdc++ c ${TEST_LIBRARY})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${HZ3_PROGRAM_DIR})
   add_dependencies(units ${name})
   add_test(NAME ${name} COMMAND ${name})
@@ -34,3 +38,8 @@ hz3_unit_test(unit_decay ${HZ3_FAKE_OS})
 hz3_unit_test(unit_reclaim ${HZ3_FAKE_OS})
 hz3_unit_test(unit_faults ${HZ3_FAKE_OS})
 hz3_unit_test(unit_observe ${HZ3_FAKE_OS})
+
+# On the checked build and the real system. A sanitizer would handle the faults itself.
+if(NOT HZ3_SANITIZE)
+  hz3_unit_test(unit_guards LIBRARY hz3_checked_static)
+endif()

@@ -1,6 +1,7 @@
 // Boot of the arena. One thread, once.
 #include "arena/arena.h"
 
+#include "arena/guarded.h"
 #include "arena/ledger.h"
 #include "arena/segment.h"
 #include "base/bits.h"
@@ -18,37 +19,31 @@ std::size_t default_bytes() {
   return min_of(max_of(four_times, kSmallestDefault), kLargestDefault);
 }
 
-std::size_t table_bytes(std::size_t pages, std::size_t segments) {
-  const std::size_t tags = align_up(pages * sizeof(Tag), kChunkBytes);
-  const std::size_t spans = align_up(pages * sizeof(Span*), kChunkBytes);
-  return tags + spans + align_up(segments * sizeof(Segment), kChunkBytes);
-}
-
 bool try_boot(std::size_t bytes) {
   const std::size_t pages = bytes >> kPageShift;
   const std::size_t segments = bytes >> kSegmentShift;
-  const std::size_t tables_bytes = table_bytes(pages, segments);
-  auto* tables = static_cast<char*>(os::map(tables_bytes, os::Mapping::kSparse));
-  if (tables == nullptr) return false;
+  const std::size_t table_bytes[] = {align_up(pages * sizeof(Tag), kChunkBytes),
+                                     align_up(pages * sizeof(Span*), kChunkBytes),
+                                     align_up(segments * sizeof(Segment), kChunkBytes)};
+  char* tables[3];
+  if (!map_tables(table_bytes, tables, 3)) return false;
   void* base = os::reserve(bytes, kSegmentBytes);
   if (base == nullptr) {
-    os::unmap(tables, tables_bytes);
+    unmap_tables(table_bytes, tables, 3);
     return false;
   }
   if (kChecked && !ledger.boot(bytes)) {
     os::unmap(base, bytes);
-    os::unmap(tables, tables_bytes);
+    unmap_tables(table_bytes, tables, 3);
     return false;
   }
   // Small blocks scattered over huge pages would keep whole ones resident.
   os::allow_huge_pages(base, bytes, false);
-  arena.tag_origin = reinterpret_cast<std::uintptr_t>(tables) -
+  arena.tag_origin = reinterpret_cast<std::uintptr_t>(tables[0]) -
                      (reinterpret_cast<std::uintptr_t>(base) >> kPageShift) * sizeof(Tag);
-  tables += align_up(pages * sizeof(Tag), kChunkBytes);
-  arena.spans = reinterpret_cast<Span**>(tables);
-  tables += align_up(pages * sizeof(Span*), kChunkBytes);
-  arena.segments = reinterpret_cast<Segment*>(tables);
-  arena.table_bytes = tables_bytes;
+  arena.spans = reinterpret_cast<Span**>(tables[1]);
+  arena.segments = reinterpret_cast<Segment*>(tables[2]);
+  arena.table_bytes = bytes_of_tables(table_bytes, 3);
   arena.base = reinterpret_cast<std::uintptr_t>(base);
   arena.bytes = bytes;
   return true;

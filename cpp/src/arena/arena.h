@@ -25,7 +25,7 @@ struct Arena {
   std::uintptr_t tag_origin = 0;  // where the tag of address 0 would lie; see tag_at()
   Span** spans = nullptr;         // per page: descriptor of the span, for who holds a block there
   Segment* segments = nullptr;    // per segment
-  std::size_t table_bytes = 0;
+  std::size_t table_bytes = 0;    // of all three, from the tags on
 
   HZ3_ALWAYS_INLINE bool contains(const void* pointer) const {
     return reinterpret_cast<std::uintptr_t>(pointer) - base < bytes;

@@ -1,6 +1,7 @@
 // Address space and memory of the ledger. See ledger.h.
 #include "arena/ledger.h"
 
+#include "arena/guarded.h"
 #include "os/memory.h"
 
 namespace hz3 {
@@ -13,7 +14,7 @@ constexpr std::size_t kBytesPerSegment = (kSegmentBytes >> kMinBlockShift) * siz
 constinit Ledger ledger;
 
 bool Ledger::boot(std::size_t arena_bytes) {
-  void* range = os::reserve((arena_bytes >> kSegmentShift) * kBytesPerSegment, kChunkBytes);
+  void* range = reserve_guarded((arena_bytes >> kSegmentShift) * kBytesPerSegment, kChunkBytes);
   entries_ = static_cast<std::atomic<Slack>*>(range);
   return range != nullptr;
 }

@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "arena/guarded.h"
 #include "arena/metadata.h"
 #include "base/bits.h"
 #include "os/memory.h"
@@ -27,22 +28,21 @@ void LargeHeap::boot(std::size_t wanted_bytes) {
   if (os::address_space_limit() != SIZE_MAX) return;
   for (std::size_t bytes = align_down(wanted_bytes, kSegmentBytes); bytes >= kSmallestRegion;
        bytes = align_down(bytes / 4, kSegmentBytes)) {
-    const std::size_t starts_bytes = align_up((bytes >> kChunkShift) * sizeof(Range*), kChunkBytes);
-    const std::size_t huge_bytes = align_up(bytes >> kSegmentShift, kChunkBytes);
-    const std::size_t seams_bytes = align_up(bytes >> kChunkShift, kChunkBytes);
-    const std::size_t tables = starts_bytes + huge_bytes + seams_bytes;
-    auto* table = static_cast<char*>(os::map(tables, os::Mapping::kSparse));
-    if (table == nullptr) continue;
+    const std::size_t table_bytes[] = {
+        align_up((bytes >> kChunkShift) * sizeof(Range*), kChunkBytes),
+        align_up(bytes >> kSegmentShift, kChunkBytes), align_up(bytes >> kChunkShift, kChunkBytes)};
+    char* tables[3];
+    if (!map_tables(table_bytes, tables, 3)) continue;
     void* region = os::reserve(bytes, kSegmentBytes);
     if (region == nullptr) {
-      os::unmap(table, tables);
+      unmap_tables(table_bytes, tables, 3);
       continue;
     }
     os::allow_huge_pages(region, bytes, false);
-    starts_ = reinterpret_cast<Range**>(table);
-    huge_ = reinterpret_cast<bool*>(table + starts_bytes);
-    seams_ = huge_ + huge_bytes;
-    table_bytes_ = tables;
+    starts_ = reinterpret_cast<Range**>(tables[0]);
+    huge_ = reinterpret_cast<bool*>(tables[1]);
+    seams_ = reinterpret_cast<bool*>(tables[2]);
+    table_bytes_ = bytes_of_tables(table_bytes, 3);
     base_ = reinterpret_cast<std::uintptr_t>(region);
     bytes_ = bytes;
     return;

@@ -1,6 +1,7 @@
 // The stack of magazines and the pool behind it. Any thread.
 #include "remote/magazine.h"
 
+#include "arena/guarded.h"
 #include "base/bits.h"
 #include "base/compiler.h"
 #include "base/futex_lock.h"
@@ -76,7 +77,7 @@ const Magazine* MagazineStack::top() const {
 bool boot_magazines(std::size_t arena_bytes) {
   const std::size_t bytes = min_of(align_up(arena_bytes / kArenaShare, kPieceBytes),
                                    (sizeof(Magazine) << MagazineStack::kIndexBits) - kPieceBytes);
-  void* range = os::reserve(bytes, kPieceBytes);
+  void* range = reserve_guarded(bytes, kPieceBytes);
   if (range == nullptr) return false;
   os::allow_huge_pages(range, bytes, false);
   base = static_cast<Magazine*>(range);
