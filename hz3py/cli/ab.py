@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
@@ -95,10 +96,15 @@ def command(
     Ends with 0 for GO and EQUIVALENT, 1 for NO-GO, 3 for UNDECIDED, 5 if a workload failed.
     """
     if only_index:
-        return _write_index(ledger_folder or LEDGER)
+        return _write_index(ledger_folder or LEDGER, as_json=as_json)
     if experiment is None:
         known = ", ".join(sorted(experiments.packaged()))
-        raise UsageError("which experiment?", f"give a .toml file, or one of {known}")
+        raise UsageError("no experiment is named", f"give a .toml file, or one of {known}")
+    if resumed is not None and (folder is not None or seed is not None):
+        raise UsageError(
+            f"{'--out' if folder is not None else '--seed'} does not go with --resume",
+            "a resumed run keeps its folder and its seed",
+        )
     loaded = experiments.find(experiment)
 
     def ready(seed: int) -> Setup:
@@ -191,7 +197,7 @@ def _measure(
         )
     if taken.outcome.interrupted:
         note(f"interrupted; {len(samples)} samples are kept in {folder}")
-        note(f"go on with: hz3 ab EXPERIMENT --resume {folder}")
+        note(f"go on with: hz3 ab EXPERIMENT --resume {shlex.quote(str(folder))}")
         return None
     return read(folder)
 
@@ -231,9 +237,13 @@ def _default_ledger(results: Path) -> Path:
     return LEDGER if LEDGER.parent.is_dir() and Path("pyproject.toml").is_file() else results
 
 
-def _write_index(folder: Path) -> int:
+def _write_index(folder: Path, *, as_json: bool) -> int:
     path = ledger.write_index(folder, pages.index)
-    out(f"{len(ledger.documents(folder))} verdicts listed in {path}")
+    count = len(ledger.documents(folder))
+    if as_json:
+        out_json({"schema": 1, "index": str(path), "verdicts": count})
+    else:
+        out(f"{count} verdicts listed in {path}")
     return 0
 
 

@@ -126,7 +126,7 @@ def _sides(baseline: str, candidate: str) -> tuple[Side, Side]:
         chosen = "hz3" if "hz3" in common else common[0] if len(common) == 1 else ""
         if not chosen or opened[0][1] == opened[1][1]:
             raise UsageError(
-                f"which allocator of {baseline} and {candidate}?",
+                f"{baseline} and {candidate} name no allocator, and there are several",
                 f"write RUN:ALLOCATOR, for example {opened[0][1]}:{names[0][0]}",
             )
         names = [[chosen] if chosen in side else side for side in names]

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from hz3py.cli.console import out
+from hz3py.cli.console import out, out_json
+from hz3py.cli.options import json_option
 from hz3py.errors import UsageError
 from hz3py.system.allocators import BUNDLED, find, parse_extra
 from hz3py.system.launch import preload_variables
@@ -66,7 +67,10 @@ FORMATS: dict[str, Callable[[Path, Mapping[str, str]], list[str]]] = {
 )
 @click.option("--knob", "knobs", multiple=True, metavar="NAME=VALUE", help="Also set this knob.")
 @click.option("--profile", metavar="FILE", help="Also set the knobs that `hz3 tune` found.")
-def command(*, name: str, kind: str, knobs: tuple[str, ...], profile: str | None) -> None:
+@json_option
+def command(
+    *, name: str, kind: str, knobs: tuple[str, ...], profile: str | None, as_json: bool
+) -> None:
     r"""Print the lines that deploy an allocator.
 
     \b
@@ -86,7 +90,12 @@ def command(*, name: str, kind: str, knobs: tuple[str, ...], profile: str | None
         from hz3py.cli.knob_values import variables_with
 
         values = variables_with(profile, knobs)
-    for line in FORMATS[kind](allocator.path, values):
+    lines = FORMATS[kind](allocator.path, values)
+    if as_json:
+        variables = {**preload_variables(allocator.path), **values}
+        out_json({"schema": 1, "allocator": allocator.name, "env": variables, "lines": lines})
+        return
+    for line in lines:
         out(line)
 
 

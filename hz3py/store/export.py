@@ -154,5 +154,11 @@ def write_text(path: Path, text: str) -> None:
         draft.unlink(missing_ok=True)
         raise StoreError(
             f"cannot write {path}: {error.strerror}",
-            hint="the records are kept; make room and use --resume to write the rest",
+            hint=_what_to_try(error, path),
         ) from error
+
+
+def _what_to_try(error: OSError, path: Path) -> str:
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        return f"the records are kept; make the folder {path.parent}, or name another one"
+    return "the records are kept; make room, or name another folder"

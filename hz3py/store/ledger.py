@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hz3py.errors import StoreError
+from hz3py.errors import StoreError, UsageError
 from hz3py.store.export import write_text
 from hz3py.store.records import Record, SampleRecord, VerdictRecord, encode
 from hz3py.store.results import Results, read
@@ -68,10 +68,11 @@ def documents(folder: Path) -> list[tuple[str, Mapping[str, Any]]]:
     """Return the file name of every page and its verdict.
 
     Raises:
-        StoreError: The folder or one of its files cannot be read.
+        UsageError: There is no such folder.
+        StoreError: One of its files cannot be read.
     """
     if not folder.is_dir():
-        raise StoreError(f"there is no ledger {folder}", "name its folder with --ledger")
+        raise UsageError(f"there is no ledger {folder}", "name its folder with --ledger")
     found: list[tuple[str, Mapping[str, Any]]] = []
     for path in sorted(folder.glob("*.jsonl")):
         verdict = read(path).verdict
@@ -90,10 +91,14 @@ def write_index(
         render: Makes the text from file names and documents.
 
     Raises:
+        UsageError: The folder holds no verdicts; a file of that name may be somebody else's.
         StoreError: The folder cannot be read or written.
     """
     path = folder / INDEX_NAME
-    write_text(path, render(documents(folder)))
+    found = documents(folder)
+    if not found:
+        raise UsageError(f"{folder} holds no verdicts", "name the folder of a ledger with --ledger")
+    write_text(path, render(found))
     return path
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from hz3py.errors import StoreError
+from hz3py.errors import StoreError, UsageError
 from hz3py.store.records import EndRecord, Record, RunRecord, SampleRecord
 
 NAMES = {"sys": "system", "mi": "mimalloc", "je": "jemalloc", "tc": "tcmalloc", "tbb": "tbbmalloc"}
@@ -77,12 +77,14 @@ def read_lines(path: Path) -> list[Line]:
     """Read a results file.
 
     Raises:
+        UsageError: There is no such file.
         StoreError: It cannot be read, or has another form.
     """
     try:
         return parse(path.read_text(encoding="utf-8", errors="replace"), str(path))
     except OSError as error:
-        raise StoreError(
+        kind = UsageError if isinstance(error, FileNotFoundError) else StoreError
+        raise kind(
             f"cannot read {path}: {error.strerror}", "give the benchres.csv of mimalloc-bench"
         ) from error
 

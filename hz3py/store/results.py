@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from hz3py.errors import StoreError
+from hz3py.errors import Hz3Error, StoreError, UsageError
 from hz3py.store.records import (
     EndRecord,
     Record,
@@ -57,16 +57,14 @@ def read(directory: Path) -> Results:
     """Read the results of a run, from its folder or from a file of records.
 
     Raises:
-        StoreError: There are none, they are damaged, or a newer hz3 wrote them.
+        UsageError: There are none.
+        StoreError: They cannot be read, are damaged, or a newer hz3 wrote them.
     """
     path = directory if directory.is_file() else directory / RECORDS_NAME
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise StoreError(
-            f"cannot read {path}: {error.strerror}",
-            hint="give the folder of a run, for example hz3-results/<time>-quick",
-        ) from error
+        raise _unreadable("read", path, error) from error
     run: RunRecord | None = None
     samples: dict[tuple[str, str, int], SampleRecord] = {}
     ends: list[EndRecord] = []
@@ -91,6 +89,15 @@ def read(directory: Path) -> Results:
             hint="the run ended before it began; delete the folder and start again",
         )
     return Results(run, tuple(samples.values()), tuple(ends), whole, whole < len(data), verdict)
+
+
+def _unreadable(what: str, path: Path, error: OSError) -> Hz3Error:
+    """A file that is not there was named wrongly; another one is in trouble."""
+    kind = UsageError if isinstance(error, (FileNotFoundError, NotADirectoryError)) else StoreError
+    return kind(
+        f"cannot {what} {path}: {error.strerror}",
+        "give the folder of a run, for example hz3-results/<time>-quick",
+    )
 
 
 class _Torn:
@@ -185,16 +192,14 @@ class Writer:
         A torn last line is cut off.
 
         Raises:
-            StoreError: There are no results, another process writes to them, or they are damaged.
+            UsageError: There are no results.
+            StoreError: Another process writes to them, or they are damaged.
         """
         path = directory / RECORDS_NAME
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
         except OSError as error:
-            raise StoreError(
-                f"cannot go on with {path}: {error.strerror}",
-                hint="give the folder of a run, for example hz3-results/<time>-quick",
-            ) from error
+            raise _unreadable("go on with", path, error) from error
         writer = cls._locked(descriptor, path, 0)
         with writer._closed_on_error():
             results = read(directory)

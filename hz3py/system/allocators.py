@@ -186,7 +186,7 @@ def _usable(name: str, path: Path, origin: str) -> Allocator:
 def _check_file(path: Path) -> None:
     """Check what can be seen without running any code of the library."""
     if not path.exists():
-        raise PreloadError(f"'{path}' does not exist", "check the path")
+        raise UsageError(f"'{path}' does not exist", "check the path")
     if not path.is_file():
         raise PreloadError(f"'{path}' is not a file", "name the .so file itself")
     try:

@@ -147,10 +147,10 @@ def find(name: str) -> Suite:
     path = Path(name)
     if path.suffix == ".toml" or path.exists():
         return load(path)
-    raise UsageError(
-        f"unknown suite {name!r}",
-        hint=f"known suites: {', '.join(sorted(known))}; or give the path of a .toml file",
-    )
+    choices = f"known suites: {', '.join(sorted(known))}; or give the path of a .toml file"
+    if name in resources.workload_names():
+        choices = f"it is a workload: choose its rows with --workloads {name}; {choices}"
+    raise UsageError(f"unknown suite {name!r}", choices)
 
 
 def load(path: Path) -> Suite:

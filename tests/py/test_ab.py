@@ -271,8 +271,12 @@ def test_the_ledger_holds_page_records_and_index(
 
 
 def test_an_index_of_nothing_and_of_an_absent_ledger(tmp_path: Path) -> None:
-    assert ledger.write_index(tmp_path, index).read_text(encoding="utf-8").count("\n") >= 5
-    with pytest.raises(StoreError, match="there is no ledger"):
+    mine = tmp_path / "README.md"
+    mine.write_text("not of a ledger", encoding="utf-8")
+    with pytest.raises(UsageError, match="holds no verdicts"):
+        ledger.write_index(tmp_path, index)
+    assert mine.read_text(encoding="utf-8") == "not of a ledger"
+    with pytest.raises(UsageError, match="there is no ledger"):
         ledger.write_index(tmp_path / "absent", index)
 
 
@@ -296,6 +300,9 @@ def test_another_experiment_cannot_be_resumed(
 ) -> None:
     assert main(["ab", write(LEAN), "--out", "r"]) == 0
     assert main(["ab", write(LEAN, ("margin = 0.02", "margin = 0.2")), "--resume", "r"]) == 2
+    assert main(["ab", write(LEAN), "--resume", "r", "--seed", "5"]) == 2
+    assert main(["ab", write(LEAN), "--resume", "r", "--out", "s"]) == 2
+    assert not Path("s").exists()
     assert "another experiment" in capsys.readouterr().err
 
 
@@ -357,7 +364,7 @@ def test_mistakes_in_the_file_are_refused_in_one_line(
 
 def test_no_experiment_and_no_such_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ab"]) == 2
-    assert "which experiment?" in capsys.readouterr().err
+    assert "no experiment is named" in capsys.readouterr().err
     assert main(["ab", "nothing.toml"]) == 2
     assert "cannot read the experiment nothing.toml" in capsys.readouterr().err
 

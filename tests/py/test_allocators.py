@@ -155,7 +155,7 @@ def test_own_path_is_made_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
 
 def test_library_that_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(PreloadError, match="does not exist"):
+    with pytest.raises(UsageError, match="does not exist"):
         check_library(tmp_path / "libnone.so")
 
 

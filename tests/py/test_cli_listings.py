@@ -157,6 +157,7 @@ def test_doctor_ends_with_4_where_something_does_not_work(
 
 def test_path_is_the_library(capsys: pytest.CaptureFixture[str], hz3_library: Path) -> None:
     assert told(capsys, "path") == f"{hz3_library}\n"
+    assert json.loads(told(capsys, "path", "--json")) == {"schema": 1, "path": str(hz3_library)}
 
 
 def test_path_warns_where_it_cannot_be_preloaded(
@@ -167,6 +168,16 @@ def test_path_warns_where_it_cannot_be_preloaded(
     said = capsys.readouterr()
     assert said.out == "/My Projects/libhz3.so\n"
     assert "use `hz3 run`" in said.err
+
+
+def test_env_as_json_has_variables_and_lines(
+    capsys: pytest.CaptureFixture[str], hz3_library: Path
+) -> None:
+    words = ["env", "--format", "docker", "--knob", "shards=4"]
+    document = json.loads(told(capsys, *words, "--json"))
+    assert (document["schema"], document["allocator"]) == (1, "hz3")
+    assert document["env"] == {"LD_PRELOAD": str(hz3_library), "HZ3_SHARDS": "4"}
+    assert document["lines"] == told(capsys, *words).splitlines()
 
 
 @pytest.mark.parametrize("kind", list(FORMATS))
@@ -225,15 +236,15 @@ def test_wrong_requests_are_one_line_and_exit_2(
     assert message in error
 
 
-def test_a_missing_library_is_exit_5(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_library_is_exit_2(capsys: pytest.CaptureFixture[str]) -> None:
     code, error = refused(capsys, "bench", "--allocator", "mine=/no/such.so", "--", "true")
-    assert code == 5
+    assert code == 2
     assert "does not exist" in error
 
 
-def test_no_results_to_resume_is_exit_5(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_no_results_to_resume_is_exit_2(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     code, error = refused(capsys, "bench", "--resume", str(tmp_path / "none"))
-    assert code == 5
+    assert code == 2
     assert "cannot go on with" in error
 
 

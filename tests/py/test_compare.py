@@ -184,7 +184,7 @@ def test_rows_that_did_different_work_are_left_out(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("r", "r"), "which allocator of r and r?"),
+        (("r", "r"), "r and r name no allocator"),
         (("r:x", "r:z"), "r has no allocator 'z'"),
         (("r:x", "nothing"), "cannot read nothing"),
         (("r:x", "r:y", "--fail-on", "speed<-2%"), "unknown metric 'speed'"),

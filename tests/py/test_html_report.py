@@ -326,7 +326,7 @@ def test_the_newest_run_is_taken(
 @pytest.mark.parametrize(
     ("words", "refusal"),
     [
-        (["absent"], (5, "cannot read absent/records.jsonl")),
+        (["absent"], (2, "cannot read absent/records.jsonl")),
         (["run", "--format", "pdf"], (2, "pdf")),
         (["run", "--format", "text", "--open"], (2, "--open needs a file")),
         (["run", "--out", "no/such/folder/x.html"], (5, "cannot write")),

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hz3py.errors import StoreError
+from hz3py.errors import StoreError, UsageError
 from hz3py.store import records
 from hz3py.store.export import COLUMNS, frame, write_csv, write_series_csv, write_text
 from hz3py.store.records import EndRecord, RunRecord, SampleRecord, decode, encode
@@ -172,10 +172,13 @@ def test_a_damaged_line_in_the_middle_is_named(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_results_is_named(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="cannot read"):
+    with pytest.raises(UsageError, match="cannot read"):
         read(tmp_path)
-    with pytest.raises(StoreError, match="cannot go on"):
+    with pytest.raises(UsageError, match="cannot go on"):
         Writer.resume(tmp_path)
+    (tmp_path / "folder" / RECORDS_NAME).mkdir(parents=True)
+    with pytest.raises(StoreError, match="Is a directory"):
+        read(tmp_path / "folder")
     (tmp_path / RECORDS_NAME).write_text("")
     with pytest.raises(StoreError, match="does not begin"):
         read(tmp_path)

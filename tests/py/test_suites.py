@@ -204,6 +204,12 @@ def test_files_that_are_no_suite_are_named(tmp_path: Path) -> None:
         suites.find("quik")
 
 
+def test_a_workload_is_no_suite_and_the_hint_says_so(workload_programs: list[str]) -> None:
+    with pytest.raises(UsageError, match="unknown suite") as caught:
+        suites.find(workload_programs[0])
+    assert f"--workloads {workload_programs[0]};" in caught.value.hint
+
+
 def test_a_row_comes_back_from_its_json(suite: Suite) -> None:
     for row in resolve(suite, cpus=2, which=present).rows:
         assert Row.from_json(row.to_json()) == row
