@@ -72,8 +72,8 @@ class FutexLock {
   }
   static bool forking() { return fork_owner_.load(std::memory_order_relaxed) == identity(); }
 
-  HZ3_COLD void lock_slow();
-  HZ3_COLD void wake();
+  HZ3_NOINLINE void lock_slow();
+  HZ3_NOINLINE void wake();
 
   friend void begin_fork();
   friend void end_fork();

@@ -10,6 +10,7 @@
 #include "large/large_heap.h"
 #include "observe/live_page.h"
 #include "observe/requests.h"
+#include "os/image.h"
 #include "os/standard_error.h"
 #include "settings/knobs.h"
 #include "span/shard.h"
@@ -48,6 +49,7 @@ bool boot() {
   if (pthread_key_create(&end_of_thread, end_thread) != 0) return false;
   start_observing();
   start_live_page();
+  os::drop_cold_image(&kClasses);
   // release: who sees the flag sees the tables [boot]
   booted.store(true, std::memory_order_release);
   return true;
