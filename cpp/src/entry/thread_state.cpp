@@ -42,11 +42,12 @@ bool boot() {
   if (booted.load(std::memory_order_relaxed)) return true;
   read_knobs_from_environment();
   os::remember_standard_error();
-  if (!boot_arena(knob_size(Knob::kArenaBytes))) return false;
+  // Every request tries again: what there is by then serves the next attempt.
+  if (arena.bytes == 0 && !boot_arena(knob_size(Knob::kArenaBytes))) return false;
   if (!boot_magazines(arena.bytes)) return false;
+  if (pthread_key_create(&end_of_thread, end_thread) != 0) return false;
   boot_shards(static_cast<unsigned>(knob(Knob::kShards)));
   large_heap.boot(4 * arena.bytes);
-  if (pthread_key_create(&end_of_thread, end_thread) != 0) return false;
   start_observing();
   start_live_page();
   os::drop_cold_image(&kClasses);

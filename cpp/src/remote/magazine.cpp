@@ -75,6 +75,7 @@ const Magazine* MagazineStack::top() const {
 }
 
 bool boot_magazines(std::size_t arena_bytes) {
+  if (base != nullptr) return true;
   const std::size_t bytes = min_of(align_up(arena_bytes / kArenaShare, kPieceBytes),
                                    (sizeof(Magazine) << MagazineStack::kIndexBits) - kPieceBytes);
   void* range = reserve_guarded(bytes, kPieceBytes);

@@ -64,8 +64,8 @@ class MagazineStack {
 };
 
 // The pool of empty magazines: a stack per shard, then fresh ones.
-bool boot_magazines(std::size_t arena_bytes);
-Magazine* acquire_magazine(unsigned shard);  // nullptr when there is no memory
+bool boot_magazines(std::size_t arena_bytes);  // once; false: no address space
+Magazine* acquire_magazine(unsigned shard);    // nullptr when there is no memory
 void release_magazine(Magazine* magazine, unsigned shard);
 std::size_t magazine_bytes();
 std::size_t magazine_bytes_locked();  // for whoever holds the lock

@@ -38,7 +38,7 @@ unsigned PageQueue::mark(Packet* packet, void* block) {
   }
   const unsigned index = packet->span->index_of(block);
   if (HZ3_UNLIKELY(index == Span::kNoBlock)) {
-    report_invalid_free(InvalidFree::kInterior, block);
+    report_no_block(*packet->span, block);
     return 0;
   }
   const std::uint64_t bit = std::uint64_t{1} << (index % 64);

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <initializer_list>
 
+#include "arena/arena.h"
 #include "hz3/hz3.h"
 #include "support/check.hpp"
 #include "support/pattern.hpp"
@@ -141,6 +142,25 @@ void refuse_each(std::uint64_t count, std::initializer_list<OsCall> kinds) {
     run_refused(from, count, kinds);
   }
   hz3test::say(1, "%llu calls\n", static_cast<unsigned long long>(calls));
+}
+
+// What the first attempt to boot has reserved serves the second one.
+TEST(a_boot_that_fails_half_way_loses_no_address_space) {
+  std::uintptr_t base = 0;
+  for (std::uint64_t call = 1; call <= 3; ++call) {
+    const std::uint64_t before = fake_os.count(OsCall::kReserve);
+    fake_os.refuse(OsCall::kReserve);
+    // The first time the tables and the arena are there already.
+    fake_os.fail_from = fake_os.all_calls + (call == 1 ? 3 : 1);
+    CHECK(hz3_malloc(100) == nullptr);
+    CHECK(fake_os.count(OsCall::kReserve) > before);
+    fake_os.allow_all();
+    CHECK(hz3::arena.bytes != 0);
+    CHECK(base == 0 || hz3::arena.base == base);
+    base = hz3::arena.base;
+  }
+  CHECK(hz3_malloc(100) != nullptr);
+  CHECK_EQ(hz3::arena.base, base);
 }
 
 TEST(any_one_call_fails) {

@@ -303,6 +303,31 @@ void push_all(unsigned self) {
   }
 }
 
+// The line on stderr about a pointer that is pushed.
+void expect_line(void* pointer, const char* part) {
+  int ends[2];
+  CHECK_EQ(::pipe(ends), 0);
+  const int present = ::dup(2);
+  ::dup2(ends[1], 2);
+  CHECK(push(class_of_size(400), &pointer, 1));
+  ::dup2(present, 2);
+  char line[600] = {};
+  CHECK(::read(ends[0], line, sizeof line - 1) > 0);
+  CHECKF(std::strstr(line, part) != nullptr, "no '%s' in '%s'", part, line);
+}
+
+TEST(inner_pointers_are_named_as_on_the_other_routes) {
+  boot();
+  CHECK_EQ(set_knob("on_invalid_free", 1), HZ3_OK);
+  void* block = nullptr;
+  CHECK_EQ(take(class_of_size(400), &block, 1), 1U);
+  auto* bytes = static_cast<char*>(block);
+  expect_line(bytes + 48, "interior free: pointer");
+  expect_line(bytes + 48, "(48 bytes into a block of ");
+  expect_line(bytes + 1, "misaligned free: pointer");
+  expect_line(bytes + 1, "(1 bytes into a block of ");
+}
+
 TEST(no_block_is_lost_or_doubled_between_threads) {
   boot();
   held = hz3test::map_zeroed<std::atomic<unsigned char>>(kArenaBytes >> kMinBlockShift);
