@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import webbrowser
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
+from hz3py.cli import report_tune
 from hz3py.cli.console import out, out_json
 from hz3py.cli.options import json_option
 from hz3py.cli.publish import idle_times, summarise
@@ -44,20 +46,26 @@ _FILES = {"html": "report.html", "markdown": "report.md"}
 @json_option
 @click.option("--open", "shown", is_flag=True, help="Open the file in a browser.")
 def command(*, run: Path | None, form: str, file: Path | None, as_json: bool, shown: bool) -> int:
-    """Make a report of a run.
+    """Make a report of a run or of a tuning session.
 
-    RUN is a results folder or its records.jsonl; without it, the newest run in ./hz3-results is
-    taken. The HTML report is one file that needs no network: summary, charts, tables, machine and
-    the data itself. Markdown and text carry the same content; --json prints the data alone.
+    RUN is a results folder, its records.jsonl or its tune.json; without it, the newest one in
+    ./hz3-results is taken. The HTML report is one file that needs no network: summary, charts,
+    tables, machine and the data itself. Markdown and text carry the same content; --json prints
+    the data alone.
     """
     if shown and (form == "text" or file == Path("-")):
         raise UsageError("--open needs a file to open", "leave out --format text and --out -")
     folder = _folder(run)
-    story = tell(folder)
+    if report_tune.is_session(folder):
+        document = report_tune.read(folder)
+        data, write = document, partial(report_tune.formatted, document, folder)
+    else:
+        story = tell(folder)
+        data, write = html.data(story), partial(_formatted, story)
     if as_json:
-        out_json(html.data(story))
+        out_json(data)
         return 0
-    text = _formatted(story, form)
+    text = write(form)
     target = Path("-") if file is None and form == "text" else file or folder / _FILES[form]
     if target == Path("-"):
         out(text.rstrip("\n"))
@@ -109,7 +117,7 @@ def _formatted(story: Story, form: str) -> str:
 def _folder(run: Path | None) -> Path:
     """Return the folder of a run; the newest one if none is named."""
     if run is not None:
-        return run.parent if run.name == RECORDS_NAME else run
+        return run.parent if run.name in (RECORDS_NAME, report_tune.DOCUMENT_NAME) else run
     found = sorted(
         Path(RESULTS_FOLDER).glob(f"*/{RECORDS_NAME}"), key=lambda path: path.stat().st_mtime_ns
     )

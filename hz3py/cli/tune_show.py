@@ -153,13 +153,13 @@ def draw(result: Result) -> list[Path]:
     Raises:
         StoreError: They cannot be written.
     """
+    from hz3py.cli import report_tune
     from hz3py.report import tuning
 
     try:
         files = tuning.draw(result.document, result.folder)
-        (result.folder / "tune.md").write_text(
-            "\n".join(summary_lines(result, files)) + "\n", encoding="utf-8"
-        )
+        text = report_tune.formatted(dict(result.document), result.folder, "markdown")
+        (result.folder / "tune.md").write_text(text, encoding="utf-8")
     except OSError as error:
         raise StoreError(f"cannot write to {result.folder}: {error.strerror}") from error
     return [*files, result.folder / "tune.md"]
@@ -182,6 +182,7 @@ def show_result(result: Result, pictures: Sequence[Path]) -> None:
     out()
     names = [path.name for path in pictures]
     out(f"results in {result.folder}: tune.json, {', '.join(names)}")
+    out(f"a page:  hz3 report {shlex.quote(str(result.folder))}")
     if result.profile is not None:
         quoted = shlex.quote(str(result.profile))
         out(f"use it:  hz3 run --profile {quoted} -- PROGRAM")
@@ -276,21 +277,3 @@ def table_lines(result: Result) -> list[str]:
         f"the search had said {percent(found.searched)}, fresh blocks say "
         f"{percent(found.confirmed)}.",
     ]
-
-
-def summary_lines(result: Result, pictures: Sequence[Path]) -> list[str]:
-    """Return the report of a session as Markdown."""
-    data = result.document
-    lines = [f"# Tuning of {data['workload']}", ""]
-    lines += table_lines(result)
-    if data["importance"]:
-        lines += ["", "| knob | importance |", "|---|---|"]
-        lines += [f"| {name} | {value:.2f} |" for name, value in data["importance"].items()]
-    if data["cliffs"]:
-        lines += ["", "Steps that change throughput by more than 5 %:", ""]
-        lines += [
-            f"- {each['knob']} from {each['below']} to {each['above']}: {percent(each['change'])}"
-            for each in data["cliffs"]
-        ]
-    lines += [""] + [f"![{path.stem}]({path.name})" for path in pictures if path.suffix == ".png"]
-    return lines

@@ -5,13 +5,10 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
-
 from hz3py.analysis.summary import Arm
-from hz3py.report import charts, memory_tables, numbers, overview, style
+from hz3py.report import charts, memory_tables, numbers, overview, page, style
 from hz3py.report.curves import Curve
 from hz3py.report.story import Story, are_level, blocks_of, own_ratios, parts
 from hz3py.report.table import heading
@@ -26,19 +23,11 @@ def render(story: Story) -> str:
 
     Names and texts of the run are escaped; the page forbids itself to load anything.
     """
-    environment = Environment(
-        loader=FunctionLoader(_template),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["place"] = lambda value: f"{value:g}"
     told = {part.key: part for part in parts(story)}
     numbering = {name: number for number, name in enumerate(story.allocators)}
     accounts = memory_tables.observations(story.records)
     least = _least_memory(story)
-    return environment.get_template("report.html.j2").render(
+    return page.template("report.html.j2").render(
         title=f"hz3 report: {story.title}",
         story=story,
         parts=told,
@@ -63,14 +52,10 @@ def render(story: Story) -> str:
     )
 
 
-def _template(name: str) -> str:
-    return files("hz3py.report").joinpath("templates").joinpath(name).read_text(encoding="utf-8")
-
-
 def _colours(names: Sequence[str]) -> list[tuple[str, str]]:
     """Colours on a light and on a dark ground, by number of the allocator."""
     chosen = style.colours(names)
-    return [(chosen[name], style.on_dark(chosen[name])) for name in names]
+    return page.grounds(chosen[name] for name in names)
 
 
 def _cards(story: Story) -> list[tuple[str, str, str]]:

@@ -124,7 +124,7 @@ def response_figure(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure
 def _response(panel: Axes, name: str, points: Sequence[Mapping[str, Any]]) -> None:
     style.quiet(panel, grid="y")
     panel.axhline(0, color=style.INK, linewidth=0.6)
-    places, ticks, words = _places([point["value"] for point in points])
+    places, ticks, words = knob_places([point["value"] for point in points])
     sizes = [14 + 10 * min(point["trials"], 8) for point in points]
     for figure, colour, label in (
         ("rss_ratio", _MEMORY, "resident memory"),
@@ -138,8 +138,8 @@ def _response(panel: Axes, name: str, points: Sequence[Mapping[str, Any]]) -> No
     panel.set_title(name, fontsize=9, loc="left", color=style.INK, fontweight="bold")
 
 
-def _places(values: Sequence[int | str]) -> tuple[list[float], list[float], list[str]]:
-    """Return where values go on the axis, and at most six ticks with their words."""
+def knob_places(values: Sequence[int | str]) -> tuple[list[float], list[float], list[str]]:
+    """Return where values go on the axis of a knob, and at most six ticks with their words."""
     numbers = [value for value in values if isinstance(value, int)]
     if len(numbers) < len(values):
         places = [float(place) for place in range(len(values))]

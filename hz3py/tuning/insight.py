@@ -158,9 +158,10 @@ def document(
 def _line(candidate: Candidate, space: Space, goals: Goals, on_front: set[str]) -> dict[str, Any]:
     known = bool(candidate.blocks) and not candidate.failure
     rss, speed = means(candidate, goals) if known else (math.nan, math.nan)
-    kept = known and (
-        not candidate.knobs
-        or all(value <= 0 for value in goals.violations(candidate.blocks).values())
+    broken = (
+        [name for name, value in goals.violations(candidate.blocks).items() if value > 0]
+        if known and candidate.knobs
+        else []
     )
     return {
         "trial": candidate.number,
@@ -169,7 +170,8 @@ def _line(candidate: Candidate, space: Space, goals: Goals, on_front: set[str]) 
         "blocks": len(candidate.blocks),
         "rss_ratio": math.exp(rss) if known else None,
         "throughput_ratio": math.exp(speed) if known else None,
-        "guards_kept": kept,
+        "guards_kept": known and not broken,
+        "broken": broken,
         "failure": candidate.failure,
         "front": candidate.key in on_front,
     }
