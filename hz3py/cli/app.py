@@ -59,6 +59,8 @@ class LazyGroup(click.Group):
         command = importlib.import_module(f"hz3py.cli.{cmd_name}").command
         if not isinstance(command, click.Command):
             raise TypeError(f"hz3py.cli.{cmd_name}.command is not a command")
+        # Docstrings are raw; click looks for the character itself where lines must not be joined.
+        command.help = (command.help or "").replace("\\b\n", "\b\n")
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

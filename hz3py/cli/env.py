@@ -75,6 +75,8 @@ def command(
 
     \b
     In a shell:  eval "$(hz3 env)"
+
+    --json prints the lines, and as `env` the variables for programs on this machine.
     """
     own = parse_extra([name]) if "=" in name else {}
     allocator = find([*own] or [name], own)[0]

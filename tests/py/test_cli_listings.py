@@ -71,6 +71,13 @@ def test_every_command_has_a_help(name: str, capsys: pytest.CaptureFixture[str])
     text = told(capsys, name, "--help")
     assert text.startswith(f"Usage: hz3 {name}")
     assert "--help" in text
+    assert "\\b" not in text
+    assert "\b" not in text
+
+
+def test_examples_in_a_help_keep_their_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = told(capsys, "path", "--help").splitlines()
+    assert "  or           hz3 run -- PROGRAM" in lines
 
 
 def test_listing_commands_imports_none_of_them() -> None:
