@@ -321,6 +321,14 @@ def test_a_run_into_the_tables_is_stopped_at_once(checked_programs: Programs) ->
     assert re.match(r"behind [0-9a-f]+-[0-9a-f]+ ---p ", outcome.out), outcome.report()
 
 
+def test_a_handler_of_the_abort_may_allocate(
+    programs: Programs, checked_programs: Programs
+) -> None:
+    for build in (programs, checked_programs):
+        outcome = build.run("abort_handler", timeout_s=30)
+        assert (outcome.status, outcome.out) == (7, "handled\n"), outcome.report()
+
+
 def test_a_closed_stderr_does_not_keep_it_going(programs: Programs) -> None:
     words = f"exec '{programs.path('abuse')}' stack 40 free here 2>&-"
     outcome = programs.preload.run("/bin/sh", "-c", words)

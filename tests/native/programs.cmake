@@ -81,6 +81,7 @@ hz3_test_module(module MODULE ${HZ3_TESTS_DIR}/preload/module.cpp)
 
 # Abuse: each must be stopped.
 hz3_test_program(abuse ${HZ3_TESTS_DIR}/abuse/abuse.cpp)
+hz3_test_program(abort_handler ${HZ3_TESTS_DIR}/abuse/abort_handler.cpp)
 hz3_test_program(overrun_mapping ${HZ3_TESTS_DIR}/abuse/overrun_mapping.cpp)
 
 # Knobs: what turning one does to the counters.

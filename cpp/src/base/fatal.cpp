@@ -5,6 +5,8 @@
 
 #include <cstdlib>
 
+#include "base/futex_lock.h"
+
 namespace hz3 {
 
 Line& Line::text(const char* value) {
@@ -50,6 +52,11 @@ void fatal(const char* what, const char* why, const char* code) {
   Line line;
   line.text("hz3: ").text(what).text(" (").text(why).text(") [").text(code).text("]");
   line.write_to_stderr();
+  stop();
+}
+
+void stop() {
+  pass_locks_to_the_end();
   std::abort();
 }
 

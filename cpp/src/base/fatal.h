@@ -10,6 +10,9 @@ namespace hz3 {
 // Prints "hz3: <what> (<why>) [<code>]" and aborts. SECURITY.md lists the codes.
 [[noreturn]] HZ3_COLD void fatal(const char* what, const char* why, const char* code);
 
+// Aborts. Any thread, also under a lock: a handler of the program may allocate.
+[[noreturn]] HZ3_COLD void stop();
+
 // Builds one line in a buffer on the stack; what does not fit is cut. Used for every message that
 // the library writes itself.
 class Line {

@@ -90,6 +90,10 @@ class FutexLock {
 void begin_fork();
 void end_fork();
 
+// The calling thread is about to abort, perhaps in the midst of a section: it passes all locks from
+// now on, since a handler of the program may still allocate, and keeps those that it has.
+void pass_locks_to_the_end();
+
 class LockGuard {
  public:
   explicit LockGuard(FutexLock& lock) : lock_(lock) { lock_.lock(); }

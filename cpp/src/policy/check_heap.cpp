@@ -2,8 +2,6 @@
 #include "policy/check_heap.h"
 
 #include <atomic>
-#include <cstdlib>
-
 #include "arena/page_heap.h"
 #include "base/fatal.h"
 #include "large/large_heap.h"
@@ -78,7 +76,7 @@ void check_some(ThreadCache* cache) {
   if (segments != 0) page_heap.audit_segment(static_cast<unsigned>(look % segments), &audit);
   if (audit.violations() == 0) return;
   report_violations(audit);
-  std::abort();
+  stop();
 }
 
 }  // namespace hz3

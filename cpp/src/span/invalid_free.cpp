@@ -1,8 +1,6 @@
 // Texts of the invalid frees. Each names a cause, what it means, and its code.
 #include "span/invalid_free.h"
 
-#include <cstdlib>
-
 #include "arena/ledger.h"
 #include "base/fatal.h"
 #include "settings/counters.h"
@@ -85,7 +83,7 @@ void report_invalid_free(InvalidFree kind, const void* pointer, BlockFacts facts
   explain(&line, kind, facts);
   line.text(") [").text(text.code).text("]");
   line.write_to_stderr();
-  if (knob(Knob::kOnInvalidFree) == static_cast<std::int64_t>(OnInvalidFree::kAbort)) std::abort();
+  if (knob(Knob::kOnInvalidFree) == static_cast<std::int64_t>(OnInvalidFree::kAbort)) stop();
 }
 
 void report_inside(const void* pointer, const void* start, std::size_t block_bytes) {
