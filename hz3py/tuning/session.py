@@ -29,7 +29,7 @@ from hz3py.tuning.outcome import Outcome, Result, publish
 from hz3py.tuning.recorded import Recorded
 from hz3py.tuning.search import Budget, Candidate, Search, candidates, make_pruner, make_sampler
 from hz3py.tuning.space import Space
-from hz3py.tuning.storage import default_url, open_study, quiet
+from hz3py.tuning.storage import default_url, kept_alive, open_study, quiet
 from hz3py.tuning.task import Task
 from hz3py.tuning.watch import Silence, Watch
 
@@ -123,11 +123,12 @@ def tune(
     opened = _open(request, folder, machine or {})
     with opened.writer:
         session = _Session(request, folder, study, blocks or _real(request, opened), watch)
-        try:
-            outcome = session.run(opened.run)
-        finally:
-            watch.ended()
-    return publish(request, folder, outcome, machine or {})
+        with kept_alive(request.storage):
+            try:
+                outcome = session.run(opened.run)
+            finally:
+                watch.ended()
+            return publish(request, folder, outcome, machine or {})
 
 
 class _Session:

@@ -24,6 +24,24 @@ GRACE_S = 45
 """A trial whose worker has been silent for so long is given up and its place is free again."""
 
 LOCK_WAIT_S = 60
+PROXY_WAIT_S = 10
+
+KINDS = {
+    "sqlite": "sqlite:///FILE",
+    "postgresql": "postgresql://USER@HOST/DATABASE",
+    "mysql": "mysql://USER@HOST/DATABASE",
+    "journal": "journal:FILE",
+    "grpc": "grpc://HOST:PORT",
+    "memory": "memory:",
+}
+"""Storages by the first word of their URL, and how that is written."""
+
+_DRIVERS = {
+    "postgresql": {"psycopg": "psycopg", "psycopg2": "psycopg2"},
+    "mysql": {"mysqldb": "MySQLdb", "pymysql": "pymysql"},
+}
+"""Drivers of a database and their modules, in the order in which they are tried."""
+
 WORKER_ATTRIBUTE = "worker"
 
 
@@ -63,21 +81,17 @@ def open_storage(url: str) -> optuna.storages.BaseStorage:
     from optuna.storages.journal import JournalFileBackend
 
     kind, _, rest = url.partition(":")
+    place = rest.removeprefix("//")
+    _check_kind(url, kind, place)
     with _refusing(url):
         if kind == "memory":
             return optuna.storages.InMemoryStorage()
         if kind == "journal":
-            backend = JournalFileBackend(rest.removeprefix("//"))
-            return optuna.storages.JournalStorage(backend)
+            return optuna.storages.JournalStorage(JournalFileBackend(place))
         if kind == "grpc":
-            host, _, port = rest.removeprefix("//").partition(":")
-            if find_spec("grpc") is None:
-                raise UsageError("grpc:// needs the Python package grpcio", "pip install grpcio")
-            if not port.isdecimal():
-                raise UsageError(f"{url!r} names no port", "write grpc://HOST:PORT")
-            return optuna.storages.GrpcStorageProxy(host=host, port=int(port))
+            return _proxy(url, place)
         return optuna.storages.RDBStorage(
-            _with_driver(url),
+            _with_driver(url, kind),
             engine_kwargs=_engine(url),
             heartbeat_interval=HEARTBEAT_S,
             grace_period=GRACE_S,
@@ -157,23 +171,92 @@ def _started(pid: int) -> str:
     return "" if fields[0] in ("Z", "X") else fields[19]
 
 
-def _with_driver(url: str) -> str:
-    """Name the driver that is installed where the URL names none."""
-    kind, separator, rest = url.partition("://")
-    if kind in ("postgresql", "postgres"):
-        for module, driver in (("psycopg", "psycopg"), ("psycopg2", "psycopg2")):
-            if find_spec(module) is not None:
-                return f"postgresql+{driver}{separator}{rest}"
+def _check_kind(url: str, kind: str, place: str) -> None:
+    """Refuse what is no storage, or names no place."""
+    base = kind.partition("+")[0]
+    if base not in KINDS or (base != kind and base not in _DRIVERS) or ":" not in url:
         raise UsageError(
-            "PostgreSQL needs a driver, and none is installed", "pip install 'hz3[postgresql]'"
+            f"--storage {_public(url)}: there is no storage of this kind",
+            f"write {', '.join(KINDS.values())}",
         )
-    return url
+    if kind != "memory" and not place.strip("/"):
+        raise UsageError(f"--storage {url} names no place", f"write {KINDS[base]}")
+
+
+def _proxy(url: str, place: str) -> optuna.storages.BaseStorage:
+    """Open the proxy of a storage that another machine serves."""
+    import optuna
+
+    host, _, port = place.partition(":")
+    if find_spec("grpc") is None:
+        raise UsageError("grpc:// needs a package that is not installed", "pip install 'hz3[grpc]'")
+    if not (host and port.isdecimal()):
+        raise UsageError(f"--storage {url} names no port", f"write {KINDS['grpc']}")
+    # Optional; its types are not published with it.
+    import grpc  # type: ignore[import-not-found,import-untyped,unused-ignore]
+
+    channel = grpc.insecure_channel(place)
+    try:
+        grpc.channel_ready_future(channel).result(timeout=PROXY_WAIT_S)
+    except grpc.FutureTimeoutError as error:
+        raise StoreError(
+            f"the storage {url} does not answer within {PROXY_WAIT_S} s",
+            "start it there: optuna.storages.run_grpc_proxy_server",
+        ) from error
+    finally:
+        channel.close()
+    return optuna.storages.GrpcStorageProxy(host=host, port=int(port))
+
+
+def _with_driver(url: str, kind: str) -> str:
+    """Name the driver that is installed where the URL names none."""
+    base, _, named = kind.partition("+")
+    drivers = _DRIVERS.get(base)
+    if drivers is None:
+        return url
+    if named:
+        drivers = {named: drivers.get(named, named)}
+    for driver, module in drivers.items():
+        if find_spec(module) is not None:
+            return f"{base}+{driver}{url.removeprefix(kind)}"
+    which = f"the driver {named}" if named else "a driver"
+    hint = f"pip install {named}" if named else f"pip install 'hz3[{base}]'"
+    raise UsageError(f"{kind}:// needs {which}, which is not installed", hint)
 
 
 def _engine(url: str) -> dict[str, Any]:
     if url.startswith("sqlite"):
         return {"connect_args": {"timeout": LOCK_WAIT_S}}
     return {"pool_pre_ping": True}
+
+
+@contextmanager
+def kept_alive(url: str) -> Iterator[None]:
+    """Turn what a storage complains about while it is used into one line.
+
+    Args:
+        url: The storage; empty for the file in the folder of a session.
+
+    Raises:
+        StoreError: The storage stopped answering.
+    """
+    import sqlalchemy.exc
+
+    try:
+        yield
+    except sqlalchemy.exc.SQLAlchemyError as error:
+        cause: BaseException = getattr(error, "orig", None) or error
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] != "grpc":
+            raise
+        cause = error
+    else:
+        return
+    name = _public(url) or "of this session"
+    raise StoreError(
+        f"the storage {name} stopped answering: {_first_line(cause)}",
+        "finished trials are kept in it; go on with --resume FOLDER",
+    ) from cause
 
 
 @contextmanager

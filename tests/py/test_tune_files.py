@@ -1,4 +1,4 @@
-"""What tuning reads and writes: figures, profiles, requests, storages."""
+"""What tuning reads and writes: figures, profiles, requests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hz3py.errors import StoreError, UsageError
-from hz3py.tuning import profile, requests, storage
+from hz3py.tuning import profile, requests
 from hz3py.tuning.profile import Profile
 from hz3py.tuning.search import Budget
 from hz3py.tuning.session import Request
@@ -82,23 +82,3 @@ def test_a_request_says_the_same_after_writing_and_reading(tmp_path: Path) -> No
         requests.load(tmp_path, sim.TABLE[:-1])
     with pytest.raises(StoreError, match="cannot read"):
         requests.load(tmp_path / "nowhere", sim.TABLE)
-
-
-@pytest.mark.parametrize(
-    ("url", "error", "message"),
-    [
-        ("sqlite:////nowhere/at/all/study.db", StoreError, "cannot be used"),
-        ("postgresql://a:secret@127.0.0.1:1/x", StoreError, "cannot be used"),
-        ("nothing at all", UsageError, "--storage"),
-        ("nonsense://host/x", UsageError, "--storage"),
-    ],
-)
-def test_a_storage_that_does_not_answer_is_one_line(
-    url: str, error: type[Exception], message: str
-) -> None:
-    if url.startswith("postgresql"):
-        pytest.importorskip("psycopg2")
-    with pytest.raises(error, match=message) as caught:
-        storage.open_study(url, "x", "rss")
-    assert "\n" not in str(caught.value)
-    assert "secret" not in str(caught.value)
