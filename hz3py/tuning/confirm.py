@@ -11,7 +11,7 @@ import math
 import time
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -141,7 +141,7 @@ def blocks_for(left_s: float, sample_s: float, finalists: int, knobs: int) -> in
     """
     if not (sample_s > 0 and math.isfinite(left_s)):
         return FINAL_BLOCKS
-    arms = (finalists + 1) / 2 + (min(knobs, 4) + 2) / 2 + 3
+    arms = (finalists + 1) / 2 + (min(knobs, 4) + 2) / 2 + (min(knobs, 4) + 1) / 2 + 3
     return max(LEAST_FINAL_BLOCKS, min(MOST_FINAL_BLOCKS, int(left_s / (sample_s * arms))))
 
 
@@ -156,7 +156,7 @@ def first_block(number: int, configurations: Sequence[Knobs]) -> int:
 
 
 class Confirm:
-    """The three rounds after a search."""
+    """The rounds after a search."""
 
     def __init__(
         self,
@@ -273,14 +273,35 @@ class Confirm:
             broken = any(value > 0 for value in self._goals.violations(blocks).values())
             is_kept = broken or float(np.mean(loss)) > allowed
             changes.append(Change(name, trusted_interval(loss).exp(), is_kept))
-        slim: Knobs = winner
-        for change in changes:
-            if not change.kept:
-                slim = self._space.without(slim, change.name)
-        if not any(name in slim for name in names):
-            # Each change can be spared, but not all of them: the gain would be gone.
-            return tuple(Change(c.name, c.loss, True) for c in changes), winner
-        return tuple(changes), slim
+        return self._spared_together(winner, changes, allowed)
+
+    def _spared_together(
+        self, winner: Knobs, changes: Sequence[Change], allowed: float
+    ) -> tuple[tuple[Change, ...], Knobs]:
+        """Drop as many of the changes that can be spared one by one as can be spared together.
+
+        Two knobs may do the same: either can be spared, both cannot. So what is left is measured
+        after each further change that goes, the one that is missed least first.
+        """
+        spared = sorted((c for c in changes if not c.kept), key=lambda c: c.loss.estimate)
+        chain: list[Knobs] = []
+        for change in spared:
+            chain.append(self._space.without(chain[-1] if chain else winner, change.name))
+        chain = [knobs for knobs in chain if any(name not in self._space.fixed for name in knobs)]
+        dropped = min(len(chain), 1)
+        if len(chain) > 1:
+            self._watch.phase("which of them can be spared together")
+            measured = self._take([winner, *chain[1:]], self._early)
+            reference = self._goals.scores(measured[0])
+            for count, blocks in enumerate(measured[1:], 2):
+                if any(block.failure for block in (*measured[0], *blocks)):
+                    break
+                broken = any(value > 0 for value in self._goals.violations(blocks).values())
+                if broken or float(np.mean(self._goals.scores(blocks) - reference)) > allowed:
+                    break
+                dropped = count
+        slim = chain[dropped - 1] if dropped else winner
+        return tuple(replace(change, kept=change.name in slim) for change in changes), slim
 
     def _judge(
         self,

@@ -13,6 +13,7 @@ from hz3py.errors import UsageError, WorkloadFailedError
 from hz3py.tuning import insight, storage
 from hz3py.tuning.blocks import Block
 from hz3py.tuning.choose import build
+from hz3py.tuning.confirm import Confirm
 from hz3py.tuning.goals import Goals
 from hz3py.tuning.outcome import Result
 from hz3py.tuning.profile import Profile
@@ -21,6 +22,7 @@ from hz3py.tuning.session import Request, tune
 from hz3py.tuning.space import Knobs, Space, key_of
 from hz3py.tuning.task import Task, parse_guard
 from hz3py.tuning.verify import verify
+from hz3py.tuning.watch import Silence
 
 _SPEC = importlib.util.spec_from_file_location(
     "tune_simulation", Path(__file__).with_name("tune_simulation.py")
@@ -87,6 +89,28 @@ def test_a_change_that_does_not_matter_is_dropped(tmp_path: Path) -> None:
     assert found.claim
     assert dict(found.knobs) == {"remote_route": "owner_stash"}
     assert any(not change.kept for change in found.changes)
+
+
+def test_of_two_changes_that_do_the_same_one_is_kept(tmp_path: Path) -> None:
+    def either(knobs: Knobs) -> tuple[float, float]:
+        helps = knobs.get("stash_spill") == 0 or int(knobs.get("pack_bestfit_k", 4)) > 4
+        return (-0.3 if helps else 0.0), 0.0
+
+    names = ["stash_spill", "pack_bestfit_k"]
+    space = build(sim.TABLE, names=names, fixed={"remote_route": "owner_stash"})
+    simulation = sim.Simulation(either, 1)
+    goals = Goals(sim.TASK)
+    both = {"pack_bestfit_k": 9, "remote_route": "owner_stash", "stash_spill": 0}
+    blocks = [simulation([both], number)[0] for number in range(6)]
+
+    found = Confirm(space, goals, simulation, Silence()).run([Candidate(both, 1, blocks)])
+
+    assert found.claim
+    assert set(found.knobs) & {"stash_spill", "pack_bestfit_k"} == {
+        change.name for change in found.changes if change.kept
+    }
+    assert len(found.knobs) == 2
+    assert found.rss.estimate < 0.8
 
 
 def test_the_shrinkage_of_the_search_is_told(tmp_path: Path) -> None:
