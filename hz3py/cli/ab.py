@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
@@ -123,7 +124,14 @@ def command(
     done = _measure(setup, session, earlier, exclude_unfit=exclude_unfit, quiet=quiet)
     if done is None:
         return EXIT_INTERRUPTED
-    found = _conclude(setup, session, done, ledger_folder, exclude_unfit=exclude_unfit)
+    found = _conclude(
+        setup,
+        session,
+        done,
+        ledger_folder,
+        exclude_unfit=exclude_unfit,
+        is_longer=len(done.samples) > len(earlier),
+    )
     if as_json:
         out_json(found)
     else:
@@ -209,8 +217,12 @@ def _conclude(
     ledger_folder: Path | None,
     *,
     exclude_unfit: bool,
+    is_longer: bool,
 ) -> dict[str, Any]:
-    """Judge the run, and write the verdict into its folder and into the ledger."""
+    """Judge the run, and write the verdict into its folder and into the ledger.
+
+    A run that was judged before and is not longer since keeps its verdict and its page.
+    """
     folder = session.writer.directory
     samples = judging.kept(results.samples, exclude_unfit=exclude_unfit)
     left_out = len(results.samples) - len(samples)
@@ -219,7 +231,12 @@ def _conclude(
         warnings.append(f"{left_out} of {len(results.samples)} samples left out as unfit")
     run = judging.Run(results.run, sum(end.seconds for end in results.ends), warnings, str(folder))
     found = judging.document(setup, samples, run)
-    page = ledger.entry_path(ledger_folder or _default_ledger(folder), found["time"], setup.name)
+    book = ledger_folder or _default_ledger(folder)
+    if results.verdict is not None and not is_longer:
+        standing = dict(results.verdict.document)
+        if _says_the_same(standing, found) and _has_page(standing, book):
+            return standing
+    page = ledger.entry_path(book, found["time"], setup.name)
     found["ledger"] = str(page)
     found["records"] = ledger.records_path(page).name
     verdict = VerdictRecord(
@@ -230,6 +247,16 @@ def _conclude(
         writer.append(verdict)
     ledger.write_entry(page, pages.page(found), results, verdict)
     return found
+
+
+def _says_the_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two documents of a run were judged alike; samples left out may make a difference."""
+    return all(one[key] == other[key] for key in ("verdict", "blocks", "criteria"))
+
+
+def _has_page(document: Mapping[str, Any], book: Path) -> bool:
+    page = Path(document["ledger"])
+    return page.is_file() and page.parent.resolve() == book.resolve()
 
 
 def _default_ledger(results: Path) -> Path:

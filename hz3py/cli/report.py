@@ -14,13 +14,12 @@ from hz3py.cli import report_tune
 from hz3py.cli.console import out, out_json
 from hz3py.cli.options import json_option
 from hz3py.cli.publish import idle_times, summarise
-from hz3py.cli.session import RESULTS_FOLDER
 from hz3py.errors import StoreError, UsageError
 from hz3py.report import html, prose
 from hz3py.report.curves import traces, typical_curves
 from hz3py.report.story import Story, parts
 from hz3py.store.export import write_text
-from hz3py.store.results import RECORDS_NAME, read
+from hz3py.store.results import RECORDS_NAME, RESULTS_FOLDER, read
 
 VERDICT_NAME = "verdict.json"
 FORMATS = ("html", "markdown", "text")

@@ -38,9 +38,11 @@ Options:
   --waterfall            At exit, show where resident memory sits, on stderr.
   --picture FILE         The same as a picture: .png, .svg or .pdf.
   --proof                At exit, say on stderr which library provided malloc.
+  --json                 At exit, the same, the exit code, seconds, page faults
+                         and the peak as JSON: the last line on stderr.
   -h, --help             Show this message and exit."""
 
-_SWITCHES = ("--proof", "--waterfall")
+_SWITCHES = {"--proof": "proof", "--waterfall": "waterfall", "--json": "as_json"}
 _VALUED = ("--allocator", "--knob", "--profile", "--observe", "--picture")
 _SEPARATORS = " \t\n:"
 
@@ -57,6 +59,7 @@ class Request:
         waterfall: Whether to show that account on stderr.
         picture: File for a picture of that account, or None.
         proof: Whether to say which library provided malloc.
+        as_json: Whether to say that and how the program ended as JSON.
     """
 
     def __init__(self) -> None:
@@ -69,10 +72,15 @@ class Request:
         self.waterfall = False
         self.picture: str | None = None
         self.proof = False
+        self.as_json = False
 
     def observes(self) -> bool:
         """Whether the allocator is to account for its memory."""
         return self.observe is not None or self.waterfall or self.picture is not None
+
+    def waits(self) -> bool:
+        """Whether something is wanted after the program's end."""
+        return self.observes() or self.proof or self.as_json
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -100,10 +108,12 @@ def _main(arguments: Sequence[str]) -> int:
         from hz3py.cli.knob_values import variables_with
 
         environment.update(variables_with(request.profile, request.knobs))
-    if request.observes() or request.proof:
+    if request.waits():
         from hz3py.cli.watched import Wanted, run_watched
 
-        wanted = Wanted(request.observe, request.waterfall, request.picture, request.proof)
+        wanted = Wanted(
+            request.observe, request.waterfall, request.picture, request.proof, request.as_json
+        )
         return run_watched(request.program, environment, library, wanted)
     if library is not None:
         _preload(environment, library)
@@ -128,7 +138,7 @@ def parse(arguments: Sequence[str]) -> Request | None:
         if option == "--" and not equals:
             break
         if option in _SWITCHES and not equals:
-            setattr(request, option[2:], True)
+            setattr(request, _SWITCHES[option], True)
             continue
         if option not in _VALUED:
             raise _usage_error(f"hz3 run has no option {option!r}", "see `hz3 run --help`")

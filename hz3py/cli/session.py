@@ -24,13 +24,12 @@ from hz3py.measure.bench import Bench, Measure, Outcome
 from hz3py.measure.plan import Plan
 from hz3py.measure.run import measure
 from hz3py.store.records import EndRecord, RunRecord
-from hz3py.store.results import Writer
+from hz3py.store.results import RESULTS_FOLDER, Writer
 from hz3py.system import machine
 from hz3py.system.allocators import find
 from hz3py.system.finding import Finding
 from hz3py.system.health import check_all, check_run
 
-RESULTS_FOLDER = "hz3-results"
 DEFAULT_INTERVAL_S = 0.002
 
 

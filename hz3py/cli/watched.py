@@ -1,4 +1,4 @@
-"""`hz3 run --observe` and `--proof`: the program as a child, and what it left behind."""
+"""`hz3 run --observe`, `--proof` and `--json`: the program as a child, and what it left behind."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,12 +36,15 @@ class Wanted:
         waterfall: Whether to show the account on stderr.
         picture: File for a picture of it, or None.
         proof: Whether to say on stderr which library provided malloc.
+        as_json: Whether to say that, how the program ended and what it cost as JSON, in one line
+            on stderr: stdout is the program's.
     """
 
     observe: str | None = None
     waterfall: bool = False
     picture: str | None = None
     proof: bool = False
+    as_json: bool = False
 
     def observes(self) -> bool:
         """Whether the allocator is to account for its memory."""
@@ -80,10 +84,14 @@ def run_watched(
             variables = {**environment, **OBSERVE_VARIABLES, **files}
             code, report = _run(program, variables, library)
             account = _account(Path(folder, str(report.get("pid", ""))), started=bool(report))
-    if wanted.proof:
+    if wanted.proof and not wanted.as_json:
         _show_proof(report, library)
     if wanted.observes() and account is not None:
         _show_account(account, program[0], wanted)
+    if wanted.as_json and report:
+        _print_json(report, program, library)
+    if (wanted.proof or wanted.as_json) and library is not None:
+        _refuse_lost_preload(report, library)
     return code
 
 
@@ -201,7 +209,28 @@ def _show_proof(report: Mapping[str, Any], library: str | None) -> None:
         note(f"proof: {library} was loaded ({figures})")
     elif report.get("preload_mapped") is None:
         note(f"no proof: tracing is not permitted here ({figures})")
-    else:
+
+
+def _refuse_lost_preload(report: Mapping[str, Any], library: str) -> None:
+    if report and not report.get("error") and report.get("preload_mapped") is False:
         raise PreloadError(
             f"{library} was not loaded", "the program, or one that starts it, clears LD_PRELOAD"
         )
+
+
+def _print_json(report: Mapping[str, Any], program: Sequence[str], library: str | None) -> None:
+    """Write one line on stderr; its `interposed` is null where nobody could look."""
+    document = {
+        "schema": 1,
+        "program": list(program),
+        "library": library,
+        "interposed": True if library is None else report["preload_mapped"],
+        "exit_code": report["exit_code"],
+        "signal": report["signal"],
+        "wall_s": report["wall_s"],
+        "cpu_s": round(report["user_s"] + report["sys_s"], 6),
+        "faults": report["minor_faults"] + report["major_faults"],
+        "peak_kb": report["vm_hwm_kb"],
+        "error": report["error"],
+    }
+    print(json.dumps(document, ensure_ascii=False), file=sys.stderr, flush=True)

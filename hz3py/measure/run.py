@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from hz3py.measure.marks import LineMarks
 from hz3py.measure.sample import Rss, Sample
+from hz3py.measure.sampler import kernel
 from hz3py.measure.series import Recording, parse_recording, summarise
 from hz3py.measure.verdict import Seen, judge_end, parse_result, prove
 from hz3py.measure.visit import Visit, Visitor
@@ -253,18 +254,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     try:
         process.wait(_STOP_S)
     except subprocess.TimeoutExpired:
-        for child in _children(process.pid):
+        for child in kernel.children(process.pid):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child, signal.SIGKILL)
         process.kill()
-
-
-def _children(pid: int) -> list[int]:
-    try:
-        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
-            return [int(child) for child in file.read().split()]
-    except OSError:
-        return []
 
 
 def sampler_command() -> list[str]:

@@ -29,6 +29,8 @@ from hz3py.store.records import (
 )
 
 RECORDS_NAME = "records.jsonl"
+RESULTS_FOLDER = "hz3-results"
+"""Where runs go that name no folder, below the working folder."""
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from hz3py.errors import StoreError, UsageError
 from hz3py.store.records import RunRecord
-from hz3py.store.results import RECORDS_NAME, Writer
+from hz3py.store.results import RECORDS_NAME, RESULTS_FOLDER, Writer
 from hz3py.tuning import progress
 from hz3py.tuning.blocks import Blocks, Measured
 from hz3py.tuning.confirm import Confirm, Confirmation, blocks_for, shortlist
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
     from hz3py.store.records import SampleRecord
 
-RESULTS_FOLDER = "hz3-results"
 REQUEST_NAME = "request.json"
 SEARCH_SHARE = 0.55
 """Share of a budget of minutes that the search may take; the rest is for confirmation."""

@@ -295,6 +295,19 @@ def test_an_interrupted_experiment_goes_on_where_it_was(
     assert machine.taken == 10 + 15
 
 
+def test_a_finished_experiment_keeps_its_verdict_and_its_page(
+    machine: Machine, write: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(LEAN)
+    assert main(["ab", path, "--out", "r", "--ledger", "book", "--json"]) == 0
+    first = verdict_of(capsys)
+    assert main(["ab", path, "--resume", "r", "--ledger", "book", "--json"]) == 0
+    assert verdict_of(capsys) == first
+    assert sorted(file.suffix for file in Path("book").iterdir()) == [".jsonl", ".md"]
+    assert main(["ab", path, "--resume", "r", "--ledger", "other", "--json"]) == 0
+    assert Path(verdict_of(capsys)["ledger"]).parent == Path("other")
+
+
 def test_another_experiment_cannot_be_resumed(
     machine: Machine, write: Callable[..., str], capsys: pytest.CaptureFixture[str]
 ) -> None:

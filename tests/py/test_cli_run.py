@@ -133,6 +133,36 @@ def test_proof_names_the_library(malloc_library: Allocator) -> None:
     assert f"hz3: proof: {malloc_library.path} was loaded" in done.stderr
 
 
+def test_json_is_the_last_line_on_stderr(malloc_library: Allocator) -> None:
+    path = str(malloc_library.path)
+    done = run("--json", "--allocator", path, "--", "sh", "-c", "echo out; echo err >&2; exit 3")
+    assert (done.returncode, done.stdout) == (3, "out\n")
+    first, last = done.stderr.splitlines()
+    assert first == "err"
+    found = json.loads(last)
+    assert found["schema"] == 1
+    assert found["program"][0] == "sh"
+    assert (found["library"], found["interposed"]) == (path, True)
+    assert (found["exit_code"], found["signal"], found["error"]) == (3, None, None)
+    assert found["wall_s"] > 0
+    assert found["peak_kb"] > 500
+
+
+def test_json_of_a_program_that_a_signal_ends_and_of_one_that_cannot_start(tmp_path: Path) -> None:
+    done = run("--json", "--allocator", "system", "--", "sh", "-c", "kill -TERM $$")
+    found = json.loads(done.stderr.splitlines()[-1])
+    assert done.returncode == 128 + signal.SIGTERM
+    assert (found["library"], found["interposed"]) == (None, True)
+    assert found["signal"] == signal.SIGTERM
+    script = tmp_path / "script"
+    script.write_text("#!/no/such/interpreter\n", encoding="utf-8")
+    script.chmod(0o755)
+    done = run("--json", "--allocator", "system", "--", script)
+    found = json.loads(done.stderr.splitlines()[-1])
+    assert done.returncode == found["exit_code"] != 0
+    assert "cannot run" in found["error"]
+
+
 def test_a_static_program_is_refused(malloc_library: Allocator) -> None:
     done = run("--allocator", str(malloc_library.path), "--", resources.launcher_path(), "--help")
     assert done.returncode == 5

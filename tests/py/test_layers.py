@@ -186,7 +186,7 @@ def test_conditional_compilation_is_rare() -> None:
 
 def test_no_file_is_too_long() -> None:
     lengths = {path: len(path.read_bytes().splitlines()) for path in source_files()}
-    assert {path: length for path, length in lengths.items() if length > 600} == {}
+    assert {path: length for path, length in lengths.items() if length > 400} == {}
 
 
 def test_every_file_says_what_lives_in_it() -> None:

@@ -58,6 +58,12 @@ HZ3_EXPORT int malloc_trim(std::size_t) noexcept { return hz3::trim_everything()
 // Settings of glibc have no meaning here; 1 says that the call was understood.
 HZ3_EXPORT int mallopt(int, int) noexcept { return 1; }
 
+// The other names that glibc has for two of them.
+HZ3_EXPORT struct mallinfo __libc_mallinfo() noexcept { return mallinfo(); }
+HZ3_EXPORT int __libc_mallopt(int parameter, int value) noexcept {
+  return mallopt(parameter, value);
+}
+
 HZ3_EXPORT int malloc_info(int options, FILE* stream) noexcept {
   if (options != 0) return EINVAL;
   const hz3_stats stats = present_stats();

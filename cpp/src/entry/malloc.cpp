@@ -104,6 +104,8 @@ HZ3_EXPORT std::size_t malloc_usable_size(void* block) noexcept { return hz3::us
 // Old programs and some static libraries call these names of glibc.
 HZ3_EXPORT void* __libc_malloc(std::size_t size) noexcept { return or_enomem(allocate(size)); }
 HZ3_EXPORT void __libc_free(void* block) noexcept { hz3::release(block); }
+// Left libc's headers with 2.26, but programs that were linked before still call it.
+HZ3_EXPORT void cfree(void* block) noexcept { hz3::release(block); }
 HZ3_EXPORT void* __libc_calloc(std::size_t count, std::size_t size) noexcept {
   return calloc(count, size);
 }

@@ -35,6 +35,9 @@ constexpr const char* kNames[] = {
     "__libc_memalign",
     "__libc_valloc",
     "__libc_pvalloc",
+    "__libc_mallinfo",
+    "__libc_mallopt",
+    "cfree",
     // operator new and new[]: plain, nothrow, aligned, aligned nothrow.
     "_Znwm",
     "_Znam",
