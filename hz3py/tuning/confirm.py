@@ -270,7 +270,7 @@ class Confirm:
                 changes.append(Change(name, UNKNOWN, True))
                 continue
             loss = self._goals.scores(blocks) - reference
-            broken = any(value > 0 for value in self._goals.violations(blocks).values())
+            broken = self._goals.breaks_beside(blocks, measured[0])
             is_kept = broken or float(np.mean(loss)) > allowed
             changes.append(Change(name, trusted_interval(loss).exp(), is_kept))
         return self._spared_together(winner, changes, allowed)
@@ -296,7 +296,7 @@ class Confirm:
             for count, blocks in enumerate(measured[1:], 2):
                 if any(block.failure for block in (*measured[0], *blocks)):
                     break
-                broken = any(value > 0 for value in self._goals.violations(blocks).values())
+                broken = self._goals.breaks_beside(blocks, measured[0])
                 if broken or float(np.mean(self._goals.scores(blocks) - reference)) > allowed:
                     break
                 dropped = count

@@ -62,6 +62,21 @@ class Goals:
             found[name] = float(np.mean(values)) - limit
         return found
 
+    def breaks_beside(self, blocks: Sequence[Block], reference: Sequence[Block]) -> bool:
+        """Tell whether a guard is broken on average, and shown to be worse than in `reference`.
+
+        Both are configurations measured in the same blocks, one change apart. A mean beyond the
+        limit alone may be noise, and would keep every change on a noisy machine.
+        """
+        for name, sign, limit in self._limits():
+            values = np.array([sign * block.mean(name) for block in blocks])
+            if float(np.mean(values)) <= limit:
+                continue
+            loss = values - np.array([sign * block.mean(name) for block in reference])
+            if trusted_interval(loss).low > 0:
+                return True
+        return False
+
     def hopeless(self, blocks: Sequence[Block]) -> str:
         """Return the guard that is broken beyond doubt already; empty if none is."""
         if len(blocks) < LEAST_BLOCKS_TO_JUDGE:

@@ -6,6 +6,7 @@
 #include "observe/all_locks.h"
 #include "observe/gauges.h"
 #include "os/files.h"
+#include "os/standard_error.h"
 #include "policy/tick.h"
 #include "settings/counters.h"
 #include "settings/knobs.h"
@@ -61,7 +62,7 @@ void open_page() {
     wanted = false;
     Line why;
     why.text("hz3: no live page: ").text(path).text(" cannot be made (/dev/shm missing or full)");
-    why.write_to_stderr();
+    if (os::standard_error_is_usable()) why.write_to_stderr();  // in a child it may be another file
     return;
   }
   page->version = LivePage::kVersion;

@@ -43,6 +43,11 @@ class Path {
   unsigned length_ = 0;
 };
 
+// Late in a process descriptor 2 may be a file of the program.
+void say(Line* line) {
+  if (os::standard_error_is_usable()) line->write_to_stderr();
+}
+
 int open_account(bool append) {
   if (file_pattern[0] == '\0') return kStderr;
   Path path;
@@ -59,7 +64,8 @@ int open_account(bool append) {
   if (file == os::kNoFile) {
     Line line;
     line.text("hz3: cannot write the observation to ").text(path.c_str());
-    line.text(" (no such folder, or no permission); check HZ3_OBSERVE_FILE").write_to_stderr();
+    line.text(" (no such folder, or no permission); check HZ3_OBSERVE_FILE");
+    say(&line);
   }
   return file;
 }
@@ -73,7 +79,8 @@ void write_account(bool append) {
   Line line;
   line.text("hz3: the observation is not complete (");
   line.text(result == HZ3_NO_MEMORY ? "no memory" : "the file took only a part: is the disk full?");
-  line.text(")").write_to_stderr();
+  line.text(")");
+  say(&line);
 }
 
 // A signal that comes while an observation is being made is dropped.
