@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -173,6 +174,20 @@ def test_a_study_is_not_joined_with_other_arguments(tmp_path: Path) -> None:
     )
     with pytest.raises(UsageError, match="study 'tune' has other knobs"):
         tune(other, tmp_path / "two", blocks=sim.Simulation(sim.flat, 1))
+
+
+def test_a_guard_breaks_beside_another_only_if_that_is_shown() -> None:
+    goals = Goals(sim.TASK)
+    noise = [0.1, -0.15, 0.12, -0.18, 0.02, -0.11]
+
+    def blocks(speeds: list[float]) -> list[Block]:
+        return [Block({("rss_mean", "x"): -0.5, ("throughput", "x"): speed}) for speed in speeds]
+
+    reference = blocks([0.0, 0.01, -0.01, 0.0, 0.01, -0.01])
+    assert sum(noise) / len(noise) < math.log(0.98)  # the mean alone would break the guard
+    assert not goals.breaks_beside(blocks(noise), reference)
+    assert goals.breaks_beside(blocks([speed - 0.4 for speed in noise]), reference)
+    assert not goals.breaks_beside(blocks([speed + 0.4 for speed in noise]), reference)
 
 
 def test_a_broken_guard_of_the_user_stops_a_claim() -> None:
