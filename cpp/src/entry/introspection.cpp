@@ -40,7 +40,10 @@ HZ3_EXPORT struct mallinfo2 mallinfo2() noexcept {
   return info;
 }
 
-HZ3_EXPORT struct mallinfo mallinfo() noexcept {
+namespace {
+
+// The same in the older, narrower struct; what does not fit is the largest int.
+struct mallinfo narrow_figures() {
   const struct mallinfo2 wide = mallinfo2();
   struct mallinfo info = {};
   info.arena = as_int(wide.arena);
@@ -53,13 +56,17 @@ HZ3_EXPORT struct mallinfo mallinfo() noexcept {
   return info;
 }
 
+}  // namespace
+
+HZ3_EXPORT struct mallinfo mallinfo() noexcept { return narrow_figures(); }
+
 HZ3_EXPORT int malloc_trim(std::size_t) noexcept { return hz3::trim_everything() != 0 ? 1 : 0; }
 
 // Settings of glibc have no meaning here; 1 says that the call was understood.
 HZ3_EXPORT int mallopt(int, int) noexcept { return 1; }
 
 // The other names that glibc has for two of them.
-HZ3_EXPORT struct mallinfo __libc_mallinfo() noexcept { return mallinfo(); }
+HZ3_EXPORT struct mallinfo __libc_mallinfo() noexcept { return narrow_figures(); }
 HZ3_EXPORT int __libc_mallopt(int parameter, int value) noexcept {
   return mallopt(parameter, value);
 }
