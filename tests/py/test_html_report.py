@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
-import shutil
-import subprocess
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
+import report_runs as runs
+from browser import needs_chromium, shown
 
 from hz3py.__main__ import main
 from hz3py.store.records import VerdictRecord
 from hz3py.store.results import Writer
 
-_SPEC = importlib.util.spec_from_file_location(
-    "report_runs", Path(__file__).with_name("report_runs.py")
-)
-assert _SPEC is not None
-assert _SPEC.loader is not None
-runs = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(runs)
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 HOSTILE = (
     "<script>alert(1)</script>",
     "</script><img src=http://evil/x onerror=alert(1)>",
@@ -367,7 +357,7 @@ document.body.dataset.names = [...document.querySelectorAll("table.sortable tbod
 """
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
+@needs_chromium
 @pytest.mark.parametrize("width", [500, 1280])
 def test_a_browser_shows_sorts_and_hides(tmp_path: Path, width: int) -> None:
     folder = runs.write_run(tmp_path / "run", account=runs.ACCOUNT, detail="broke")
@@ -375,19 +365,8 @@ def test_a_browser_shows_sorts_and_hides(tmp_path: Path, width: int) -> None:
     file = tmp_path / "used.html"
     text = (folder / "report.html").read_text()
     file.write_text(text.replace("</body>", USE))
-    done = subprocess.run(
-        [
-            str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom",
-            f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},900",
-            "--enable-logging=stderr", file.as_uri(),
-        ],
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    if done.returncode != 0 or "</html>" not in done.stdout:
-        pytest.skip(f"chromium does not run here: {done.stderr[-300:]}")
-    assert "Uncaught" not in done.stderr
-    assert "Refused to" not in done.stderr
-    dom = Page(done.stdout.replace("<!DOCTYPE", "<!doctype"))
+    text = shown(file, width, tmp_path / "profile")
+    dom = Page(text.replace("<!DOCTYPE", "<!doctype"))
     body = next(attributes for tag, attributes in dom.elements if tag == "body")
     assert int(str(body["data-overflow"])) <= 0, "the page is wider than the screen"
     names = str(body["data-names"]).split()

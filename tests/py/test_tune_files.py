@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import pytest
+import tune_simulation as sim
 
 from hz3py.errors import StoreError, UsageError
 from hz3py.tuning import profile, requests
@@ -15,15 +14,6 @@ from hz3py.tuning.profile import Profile
 from hz3py.tuning.search import Budget
 from hz3py.tuning.session import Request
 from hz3py.tuning.task import Guard, Task, parse_guard, read_figures
-
-_SPEC = importlib.util.spec_from_file_location(
-    "tune_simulation", Path(__file__).with_name("tune_simulation.py")
-)
-assert _SPEC is not None
-assert _SPEC.loader is not None
-sim = importlib.util.module_from_spec(_SPEC)
-sys.modules[_SPEC.name] = sim  # where its dataclasses look for their names
-_SPEC.loader.exec_module(sim)
 
 
 def test_figures_are_read_from_the_last_match() -> None:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+import tune_simulation as sim
+from browser import needs_chromium, shown
 
 from hz3py.__main__ import main
 from hz3py.tuning import requests
@@ -24,20 +21,6 @@ from hz3py.tuning.session import Request, tune
 from hz3py.tuning.space import Knobs
 from hz3py.tuning.task import Task
 
-
-def _load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # where its dataclasses look for their names
-    spec.loader.exec_module(module)
-    return module
-
-
-sim = _load("tune_simulation")
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 MACHINE = {"cpu": "Imagined CPU", "cpus": 2, "system": "Some Linux", "hz3": "1.2.3"}
 HOSTILE = "</script><img src=http://evil/x onerror=alert(1)>{{ 7*7 }}|"
 HEADINGS = (
@@ -222,7 +205,7 @@ document.body.dataset.overflow = String(document.documentElement.scrollWidth - i
 </script></body>"""
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
+@needs_chromium
 @pytest.mark.parametrize("width", [500, 1280])
 def test_a_browser_shows_it(
     make: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str], width: int
@@ -232,17 +215,6 @@ def test_a_browser_shows_it(
     file = tmp_path / "probed.html"
     text = (folder / "report.html").read_text(encoding="utf-8")
     file.write_text(text.replace("</body>", PROBE), encoding="utf-8")
-    done = subprocess.run(
-        [
-            str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom",
-            f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},900",
-            "--enable-logging=stderr", file.as_uri(),
-        ],
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    if done.returncode != 0 or "</html>" not in done.stdout:
-        pytest.skip(f"chromium does not run here: {done.stderr[-300:]}")
-    assert "Uncaught" not in done.stderr
-    assert "Refused to" not in done.stderr
-    body = next(a for tag, a in Page(done.stdout).elements if tag == "body")
+    dom = shown(file, width, tmp_path / "profile")
+    body = next(a for tag, a in Page(dom).elements if tag == "body")
     assert int(str(body["data-overflow"])) <= 0, "the page is wider than the screen"

@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import pytest
+import tune_simulation as sim
 
 from hz3py.errors import UsageError
 from hz3py.tuning.choose import build
-
-_SPEC = importlib.util.spec_from_file_location(
-    "tune_simulation", Path(__file__).with_name("tune_simulation.py")
-)
-assert _SPEC is not None
-assert _SPEC.loader is not None
-sim = importlib.util.module_from_spec(_SPEC)
-sys.modules[_SPEC.name] = sim  # where its dataclasses look for their names
-_SPEC.loader.exec_module(sim)
 
 
 class Fixed:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+import tune_simulation as sim
 
 from hz3py.errors import UsageError, WorkloadFailedError
 from hz3py.tuning import insight, storage
@@ -24,15 +23,6 @@ from hz3py.tuning.space import Knobs, Space, key_of
 from hz3py.tuning.task import Task, parse_guard
 from hz3py.tuning.verify import verify
 from hz3py.tuning.watch import Silence
-
-_SPEC = importlib.util.spec_from_file_location(
-    "tune_simulation", Path(__file__).with_name("tune_simulation.py")
-)
-assert _SPEC is not None
-assert _SPEC.loader is not None
-sim = importlib.util.module_from_spec(_SPEC)
-sys.modules[_SPEC.name] = sim  # where its dataclasses look for their names
-_SPEC.loader.exec_module(sim)
 
 SEEDS = range(10)
 
