@@ -5,7 +5,8 @@
 
 namespace hz3 {
 
-void ThreadCache::audit(Audit* audit) const {
+void ThreadCache::audit(Audit* audit) {
+  catch_up();
   for (unsigned index = 1; index < kCodeCount; ++index) {
     const BinState& state = states[index];
     if (state.room == 0) continue;

@@ -26,13 +26,15 @@ unsigned largest_bound(Code code) {
   return max_of(min_of<unsigned>(blocks, static_cast<unsigned>(by_bytes)), kSmallestBound);
 }
 
-// Marks the slow paths for whoever finds the cache without its thread. Only signal fences: the mark
-// and the work are seen in program order by the copy of the memory that fork makes.
+// Every slow path: nothing is late in it, and it is marked for whoever finds the cache without its
+// thread. Only signal fences: the mark and the work are seen in program order by the copy of the
+// memory that fork makes.
 class Rebuilding {
  public:
-  explicit Rebuilding(std::atomic<bool>& mark) : mark_(mark) {
+  explicit Rebuilding(ThreadCache& cache) : mark_(cache.rebuilding) {
     mark_.store(true, std::memory_order_relaxed);
     std::atomic_signal_fence(std::memory_order_seq_cst);
+    cache.catch_up();
   }
   ~Rebuilding() {
     std::atomic_signal_fence(std::memory_order_seq_cst);
@@ -118,7 +120,7 @@ bool ThreadCache::grow_array(Code code, unsigned wanted) {
 }
 
 void* ThreadCache::refill(Code code) {
-  const Rebuilding mark(rebuilding);
+  const Rebuilding mark(*this);
   Bin& bin = bins[code];
   BinState& state = states[code];
   counters.add(Counter::kBinMiss);
@@ -155,7 +157,7 @@ void* ThreadCache::refill_compact(Code code, unsigned want) {
 }
 
 void ThreadCache::flush(Code code) {
-  const Rebuilding mark(rebuilding);
+  const Rebuilding mark(*this);
   Bin& bin = bins[code];
   BinState& state = states[code];
   counters.add(Counter::kBinOverflow);
@@ -199,7 +201,7 @@ void ThreadCache::decay(Code code, unsigned percent) {
 }
 
 void ThreadCache::tick() {
-  const Rebuilding mark(rebuilding);
+  const Rebuilding mark(*this);
   const auto idle_ticks = static_cast<unsigned>(knob(Knob::kDecayIdleTicks));
   const auto percent = static_cast<unsigned>(knob(Knob::kDecayPercent));
   std::uint64_t cached = 0;
@@ -236,6 +238,7 @@ void ThreadCache::tick() {
 
 bool ThreadCache::settle() {
   if (rebuilding.load(std::memory_order_relaxed)) return false;
+  catch_up();
   for (unsigned index = 1; index < kCodeCount; ++index) {
     if (states[index].room != 0) bins[index].settle();
   }
@@ -243,7 +246,7 @@ bool ThreadCache::settle() {
 }
 
 void ThreadCache::flush_all() {
-  const Rebuilding mark(rebuilding);
+  const Rebuilding mark(*this);
   for (unsigned index = 1; index < kCodeCount; ++index) {
     const auto code = static_cast<Code>(index);
     if (states[code].room == 0) continue;

@@ -7,6 +7,11 @@
 // The bin keeps the newest block beside the array as well, so that malloc has its answer after one
 // load from the bin and moves the array's top off the critical path.
 //
+// free leaves its store into the array to the next free: where it goes is known only at the end of
+// a chain of loads (tag, bin, top), and the program's next loads may have to wait until the address
+// of every earlier store is known. Nobody misses it meanwhile: that slot is the bin's topmost or
+// above, and what the topmost one holds is also in `newest`.
+//
 // Nothing is written into a free block. A slot of value nullptr below the bottom of each array
 // marks the end for malloc; `end` marks it for free.
 //
@@ -28,7 +33,7 @@
 namespace hz3 {
 
 struct Bin {
-  void* newest;  // top[-1]
+  void* newest;  // top[-1], which may not be written yet [late]
   void** top;    // one past the newest block
   void** end;    // where free stops; may lie below top after the bound was lowered
   void** floor;  // first slot; floor[-1] is nullptr
@@ -44,16 +49,6 @@ struct Bin {
     std::atomic_signal_fence(std::memory_order_release);  // top before newest [vanish]
     newest = below[-1];
     return block;
-  }
-
-  // Not full.
-  HZ3_ALWAYS_INLINE void push(void* block) {
-    void** slot = top;
-    newest = block;
-    std::atomic_signal_fence(std::memory_order_release);  // newest, top, slot [vanish]
-    top = slot + 1;
-    std::atomic_signal_fence(std::memory_order_release);
-    *slot = block;
   }
 
   // After a thread vanished between two of the stores above: what top says counts, and newest is
@@ -79,8 +74,26 @@ struct HitPath {
   Bin bins[kCodeCount];
   Tag size_tags[(kMaxTableBytes >> kMinBlockShift) + 1];  // by (size + 15) / 16
 
+  // What the last free has still to write: *late_slot = late_block. [late]
+  void** late_slot;
+  void* late_block;
+
   HZ3_ALWAYS_INLINE Bin& bin_at(Tag tag) {
     return *reinterpret_cast<Bin*>(reinterpret_cast<char*>(bins) + tag);
+  }
+
+  // The bin is not full, so this is no empty cache.
+  HZ3_ALWAYS_INLINE void push(Bin& bin, void* block) {
+    void** slot = bin.top;
+    *late_slot = late_block;
+    std::atomic_signal_fence(std::memory_order_release);
+    late_slot = slot;
+    std::atomic_signal_fence(std::memory_order_release);
+    late_block = block;  // until here it would fall into a slot above top [vanish]
+    std::atomic_signal_fence(std::memory_order_release);
+    bin.newest = block;
+    std::atomic_signal_fence(std::memory_order_release);  // newest before top [vanish]
+    bin.top = slot + 1;
   }
 };
 
@@ -111,8 +124,15 @@ struct ThreadCache : HitPath {
   std::atomic<bool> rebuilding{false};         // bins and arrays may contradict each other
   std::atomic<std::uint64_t> cached_bytes{0};  // as of the last tick
   CounterBlock counters;
+  void* nowhere = nullptr;        // where late_slot points when nothing is late
   void** spare_middle = nullptr;  // arrays that a bin has outgrown, linked through their first slot
   void* compact[1 + kClassCount + kTinyClasses][kCompactSlots + 1];
+
+  // Writes what is late. Whoever reads the arrays, or moves one, does this first.
+  void catch_up() {
+    *late_slot = late_block;
+    late_slot = &nowhere;
+  }
 
   // Takes blocks for a bin that is empty; the best one is returned and not in the bin any more.
   // nullptr when there is no memory.
@@ -130,7 +150,7 @@ struct ThreadCache : HitPath {
   void flush_all();
 
   // Every bin against its array, every block in it against its span.
-  void audit(Audit* audit) const;
+  void audit(Audit* audit);
 
   // For the child of fork, where the cache's thread does not exist. False: it was being rebuilt,
   // its contents cannot be trusted.

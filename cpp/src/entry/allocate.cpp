@@ -137,7 +137,7 @@ void release_slow(void* block) {
     return_blocks(cache->user, class_of_code(code), &block, 1);
     return;
   }
-  bin.push(block);
+  cache->push(bin, block);
 }
 
 void* allocate_zeroed(std::size_t size) {

@@ -46,9 +46,10 @@ inline void* allocate(std::size_t size) {
 // NULL, foreign and large pointers lie outside the arena.
 HZ3_ALWAYS_INLINE void release(void* block) {
   if (HZ3_LIKELY(arena.contains(block))) {
-    Bin& bin = current_cache->bin_at(arena.tag_at(block));
+    HitPath* cache = current_cache;
+    Bin& bin = cache->bin_at(arena.tag_at(block));
     if (HZ3_LIKELY(!bin.is_full())) {
-      bin.push(block);
+      cache->push(bin, block);
       return;
     }
   }

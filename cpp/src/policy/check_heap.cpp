@@ -50,7 +50,9 @@ void audit_shard(unsigned index, Audit* audit) {
 void check_heap(ThreadCache* cache, const RouteUser& user, Audit* audit) {
   page_heap.audit(audit);
   large_heap.audit(audit);
-  for (unsigned index = 0; index < shard_count; ++index) audit_shard(index, audit);
+  for (unsigned index = 0; index < shard_count; ++index) {
+    if (is_open(index)) audit_shard(index, audit);
+  }
   for (unsigned code = 1; code < kCodeCount; ++code) {
     audit_transfer(user, static_cast<Code>(code), audit);
   }

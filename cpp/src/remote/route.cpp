@@ -87,7 +87,7 @@ unsigned take_own(unsigned shard, unsigned class_index, void** out, unsigned wan
 unsigned steal(const RouteUser& user, unsigned class_index, void** out, unsigned want) {
   for (unsigned i = 1; i < shard_count; ++i) {
     const unsigned other = (user.shard + i) % shard_count;
-    if (!shards[other].lock.try_lock()) continue;
+    if (!is_open(other) || !shards[other].lock.try_lock()) continue;
     look_at_page_queue(other, class_index, false);
     const unsigned taken = shards[other].central.take_partial(class_index, out, want);
     unlock_shard(other);
@@ -169,7 +169,7 @@ std::size_t decay_routes(const RouteUser& user, bool everything) {
 }
 
 void drain_shard(unsigned shard) {
-  if (!shards[shard].lock.try_lock()) return;
+  if (!is_open(shard) || !shards[shard].lock.try_lock()) return;
   drain_stashes(shard);
   unlock_shard(shard);
 }

@@ -12,7 +12,14 @@ constinit unsigned shard_count = 1;
 void boot_shards(unsigned wanted) {
   const unsigned count = wanted != 0 ? wanted : max_of(2 * os::cpu_count(), kMinShards);
   shard_count = min_of(count, kMaxShards);
-  for (unsigned i = 0; i < shard_count; ++i) shards[i].central.boot(i);
+  open_shard(0);  // also of threads that have no cache
+}
+
+void open_shard(unsigned index) {
+  if (is_open(index)) return;
+  const LockGuard guard(shards[index].lock);
+  shards[index].central.boot(index);
+  shards[index].open.store(true, std::memory_order_release);
 }
 
 unsigned acquire_shard() {
@@ -26,6 +33,7 @@ unsigned acquire_shard() {
       best = i;
     }
   }
+  open_shard(best);
   shards[best].threads.fetch_add(1, std::memory_order_relaxed);
   return best;
 }

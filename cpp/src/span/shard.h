@@ -19,6 +19,8 @@ struct alignas(kCacheLineBytes) Shard {
   // Set by whoever leaves batches in the shard's stash, taken back by whoever drains it.
   std::atomic<bool> stash_waiting{false};
   std::atomic<std::uint32_t> threads{0};
+  // Some thread has used it. The memory of the others is never written.
+  std::atomic<bool> open{false};
   alignas(kCacheLineBytes) Central central;
 };
 
@@ -26,6 +28,12 @@ extern Shard shards[kMaxShards];
 extern unsigned shard_count;  // set once at boot
 
 void boot_shards(unsigned wanted);
+
+// Before the first use of a shard; any thread, and as often as one likes.
+void open_shard(unsigned index);
+
+// acquire: whoever sees it open finds it booted
+inline bool is_open(unsigned index) { return shards[index].open.load(std::memory_order_acquire); }
 
 // The shard with the fewest threads; release_shard() when the thread ends.
 unsigned acquire_shard();

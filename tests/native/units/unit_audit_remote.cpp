@@ -158,6 +158,7 @@ RemoteStash::Slot& gathered_batch() {
   RouteUser& user = cache().user;
   const Code code = arena.code_at(own[0]);
   const RouteUser neighbour = {(user.shard + 1) % shard_count, &counters};
+  open_shard(neighbour.shard);
   void* blocks[Magazine::kSlots];
   const unsigned taken = take_blocks(neighbour, code, blocks, 5);
   CHECK(taken >= 5 && taken < 10);

@@ -32,6 +32,7 @@ CounterBlock counters;
 void boot() {
   CHECK(boot_arena(kArenaBytes));
   boot_shards(4);
+  for (unsigned shard = 0; shard < 4; ++shard) open_shard(shard);
 }
 
 Central& central() { return shards[kShard].central; }

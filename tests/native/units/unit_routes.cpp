@@ -30,6 +30,7 @@ void boot() {
   CHECK(boot_arena(kArenaBytes));
   CHECK(boot_magazines(kArenaBytes));
   boot_shards(4);
+  for (unsigned shard = 0; shard < 4; ++shard) open_shard(shard);
 }
 
 void set(const char* name, std::int64_t value) { CHECK_EQ(set_knob(name, value), HZ3_OK); }
@@ -235,6 +236,22 @@ TEST(an_uncounted_stash_has_no_limit) {
   blocks.give(stranger);
   CHECK_EQ(count(Counter::kStashPush), std::uint64_t{10});
   CHECK_EQ(count(Counter::kStashOverflow), std::uint64_t{0});
+  bring_all_home();
+}
+
+TEST(a_shard_opens_for_its_first_thread) {
+  CHECK(boot_arena(kArenaBytes));
+  boot_shards(4);
+  CHECK(is_open(0));  // for threads without a cache
+  for (unsigned shard = 0; shard < 4; ++shard) {
+    CHECK_EQ(is_open(shard), shard == 0);
+    drain_shard(shard);
+  }
+  for (unsigned i = 0; i < 3; ++i) CHECK(is_open(acquire_shard()));
+  CHECK(is_open(1) && is_open(2) && !is_open(3));
+  Blocks blocks(class_of_size(128), 1);  // does not look for blocks in shards without threads
+  CHECK(!is_open(3));
+  blocks.give(owner);
   bring_all_home();
 }
 
