@@ -14,6 +14,10 @@
 // For code that looks at the plain variables of other threads and can live with what it finds.
 #define HZ3_RACY __attribute__((no_sanitize("thread")))
 
+// A small variable of a file whose large table lies beside it: in the one page with all others of
+// its kind, where it does not make a page of its own resident.
+#define HZ3_SMALL __attribute__((section(".data")))
+
 // Static TLS without a call: the library is preloaded or takes at most 16 bytes
 // from the surplus that the loader keeps for libraries opened later.
 #define HZ3_TLS __attribute__((tls_model("initial-exec"))) thread_local

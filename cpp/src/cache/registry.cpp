@@ -2,6 +2,7 @@
 // Any thread, own lock; taken before metadata's, never together with a shard's.
 #include "arena/metadata.h"
 #include "base/bits.h"
+#include "base/compiler.h"
 #include "base/futex_lock.h"
 #include "cache/thread_cache.h"
 #include "remote/remote_stash.h"
@@ -10,10 +11,10 @@
 namespace hz3 {
 namespace {
 
-constinit FutexLock lock;
-constinit ThreadCache* used = nullptr;
-constinit ThreadCache* unused = nullptr;
-constinit std::uint64_t used_count = 0;
+HZ3_SMALL constinit FutexLock lock;
+HZ3_SMALL constinit ThreadCache* used = nullptr;
+HZ3_SMALL constinit ThreadCache* unused = nullptr;
+HZ3_SMALL constinit std::uint64_t used_count = 0;
 
 // Needs the lock.
 void enlist(ThreadCache* cache) {

@@ -14,11 +14,11 @@ namespace {
 constexpr std::size_t kArenaShare = 64;
 constexpr std::size_t kPieceBytes = 64 * 1024;
 
-constinit Magazine* base = nullptr;
-constinit std::size_t reserved = 0;    // magazines
-constinit std::size_t accessible = 0;  // magazines; under the lock
-constinit std::size_t fresh = 0;       // magazines handed out at least once; under the lock
-constinit FutexLock lock;
+HZ3_SMALL constinit Magazine* base = nullptr;
+HZ3_SMALL constinit std::size_t reserved = 0;    // magazines
+HZ3_SMALL constinit std::size_t accessible = 0;  // magazines; under the lock
+HZ3_SMALL constinit std::size_t fresh = 0;  // magazines handed out at least once; under the lock
+HZ3_SMALL constinit FutexLock lock;
 
 struct alignas(kCacheLineBytes) PoolLane {
   MagazineStack empties;
