@@ -85,7 +85,7 @@ EFFECTS = [
     Effect("large_stitch", "off", "gaps", "large_stitched", "less"),
     Effect("purge_delay_ms", "3600000", "drain", "purge_bytes", "less"),
     Effect("purge_budget_bytes", "64K", "drain", "purge_bytes", "less"),
-    Effect("purge_collapse", "25", "idle", "purge_collapses", "more"),
+    Effect("purge_collapse", "0", "collapse", "purge_collapses", "less"),
     Effect("retention_frozen_percent", "100", "idle", "retention_frozen_pages", "more"),
     Effect("retention_frozen_percent", "400", "drain", "purge_bytes", "less"),
     Effect("retention_debt_bytes", "64K", "swing", "retention_pauses", "more"),

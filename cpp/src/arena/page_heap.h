@@ -14,6 +14,7 @@
 
 #include "arena/active_set.h"
 #include "arena/arena.h"
+#include "arena/collapse.h"
 #include "arena/quarantine.h"
 #include "arena/retention.h"
 #include "arena/segment.h"
@@ -68,10 +69,11 @@ class PageHeap {
     return {used_pages_, dirty_pages_, peak_pages_, opened_, releases_};
   }
 
-  // True once when the used pages have fallen below `percent` of their recent peak: the moment to
-  // give more back than usual.
+  // True once for each collapse to below `percent` of the recent peak, see collapse.h.
   bool take_collapse(std::size_t percent);
-  // A hint, without the lock: with purge_collapse as the share that would be true.
+  // True once when the used pages lie below that share, whatever they did before.
+  bool take_fall(std::size_t percent);
+  // A hint, without the lock: with purge_collapse as the share there may be one.
   bool has_collapsed() const { return collapsed_.load(std::memory_order_relaxed); }
 
   void add_counters(std::uint64_t* totals, std::size_t count) const {
@@ -86,8 +88,7 @@ class PageHeap {
 
  private:
   static constexpr unsigned kBuckets = 33;  // by free pages, eight to a bucket; 32: all free
-  // Below this a collapse is not worth a system call: 4 MiB.
-  static constexpr std::size_t kCollapseFloorPages = 512;
+  static constexpr std::size_t kCollapseFloorPages = 512;  // 4 MiB
   static constexpr unsigned kOpenAhead = 4;  // segments made accessible with one system call
 
   // What to give back at the end of a generation.
@@ -110,9 +111,6 @@ class PageHeap {
   std::size_t purge(std::size_t budget_bytes, Stale stale);
   std::size_t purge_segment(Segment* segment, std::size_t budget_bytes, Stale stale, bool* refused);
   bool purge_run(Segment* segment, unsigned first, unsigned pages);
-  bool has_fallen_below(std::size_t percent) const {
-    return recent_peak_ >= kCollapseFloorPages && used_pages_ < recent_peak_ * percent / 100;
-  }
   void freeze_excess(std::size_t pages);
   void thaw_all();
   void audit_segment_locked(unsigned index, Audit* audit) const;
@@ -127,7 +125,6 @@ class PageHeap {
   std::size_t used_pages_ = 0;
   std::size_t dirty_pages_ = 0;
   std::size_t peak_pages_ = 0;
-  std::size_t recent_peak_ = 0;
   std::size_t frozen_pages_ = 0;
   std::uint64_t releases_ = 0;
   bool gave_back_ = false;  // since the last generation ended: some segment has given_back bits
@@ -136,6 +133,7 @@ class PageHeap {
   ActiveSet active_sets_[kMaxShards];
   Quarantine quarantine_;
   Retention retention_;
+  Collapse collapse_{kCollapseFloorPages};
   CounterBlock counters_;
 };
 

@@ -161,6 +161,7 @@ std::size_t PageHeap::purge_aged(std::size_t budget_bytes) {
     if (segment.dirty_pages != 0) segment.aged = segment.dirty;
   }
   retention_.end_generation(used_pages_);
+  collapse_.end_generation(used_pages_);
   thaw_all();
   if (percent != 0) {
     freeze_excess(retention_.excess_pages(used_pages_, dirty_pages_, percent));
@@ -176,9 +177,12 @@ std::size_t PageHeap::purge_all() {
 bool PageHeap::take_collapse(std::size_t percent) {
   const LockGuard guard(lock_);
   collapsed_.store(false, std::memory_order_relaxed);
-  if (!has_fallen_below(percent)) return false;
-  recent_peak_ = used_pages_;
-  return true;
+  return collapse_.take(used_pages_, percent);
+}
+
+bool PageHeap::take_fall(std::size_t percent) {
+  const LockGuard guard(lock_);
+  return collapse_.take_fall(used_pages_, percent);
 }
 
 // Puts every draining segment back where requests find it. True when there was one.

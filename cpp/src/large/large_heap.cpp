@@ -246,7 +246,7 @@ void* LargeHeap::allocate(std::size_t size, std::size_t alignment, std::size_t* 
           *stale_bytes = huge ? 0 : stitch(range->first_chunk, range->chunks);
         }
         used_bytes_ += range->chunks << kChunkShift;
-        peak_bytes_ = max_of(peak_bytes_, used_bytes_ + dirty_bytes_);
+        note_rise();
         counters_.add(Counter::kLargeAlloc);
         if (huge) offer_huge_pages(range->first_chunk, range->chunks, true);
         return address_of(range->first_chunk);
@@ -255,6 +255,11 @@ void* LargeHeap::allocate(std::size_t size, std::size_t alignment, std::size_t* 
   }
   *stale_bytes = 0;
   return map_block(size, alignment);
+}
+
+void LargeHeap::note_rise() {
+  peak_bytes_ = max_of(peak_bytes_, used_bytes_ + dirty_bytes_);
+  collapse_.note_rise(used_bytes_);
 }
 
 void LargeHeap::free_range(Range* range, RangeState state) {
@@ -284,6 +289,7 @@ bool LargeHeap::release(void* block) {
     return true;
   }
   Range* range = used_range(block);
+  bool collapsed = false;
   if (range != nullptr) {
     const std::size_t bytes = range->chunks << kChunkShift;
     const bool at_once =
@@ -293,8 +299,12 @@ bool LargeHeap::release(void* block) {
     } else {
       free_range(range, RangeState::kDirty);
     }
+    const std::size_t percent = knob_size(Knob::kPurgeCollapse);
+    collapsed = collapse_.note_fall(used_bytes_, percent) && collapse_.take(used_bytes_, percent);
+    if (collapsed) counters_.add(Counter::kPurgeCollapses);
   }
   lock_.unlock();
+  if (collapsed) purge_all();
   return true;
 }
 
@@ -339,6 +349,12 @@ std::size_t LargeHeap::purge_older(std::uint64_t deadline_ns, std::size_t budget
       break;  // refused by the kernel, or somebody frees faster than we purge
   }
   return purged;
+}
+
+void LargeHeap::end_generation(std::uint64_t deadline_ns, std::size_t budget_bytes) {
+  purge_older(deadline_ns, budget_bytes);
+  const LockGuard guard(lock_);
+  collapse_.end_generation(used_bytes_);
 }
 
 LargeHeap::Figures LargeHeap::figures() {

@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "arena/collapse.h"
 #include "arena/metadata.h"
 #include "base/audit.h"
 #include "base/futex_lock.h"
@@ -47,6 +48,9 @@ class LargeHeap {
   // Resizes in place, or by moving page tables. nullptr when only a copy can help: the block is
   // then unchanged.
   void* resize(void* block, std::size_t new_size);
+
+  // Ends a generation of a program that uses memory, see policy/tick.h: purge_older().
+  void end_generation(std::uint64_t deadline_ns, std::size_t budget_bytes);
 
   // Gives back what has lain free since before `deadline_ns`, at most `budget_bytes`, and whatever
   // lies above large_cache_hard. Returns the bytes.
@@ -95,6 +99,7 @@ class LargeHeap {
     std::size_t asked_bytes;
   };
   static constexpr unsigned kMappingLists = 256;
+  static constexpr std::size_t kCollapseFloorBytes = std::size_t{4} << 20;
 
   bool in_region(const void* block) const {
     return reinterpret_cast<std::uintptr_t>(block) - base_ < bytes_;
@@ -116,6 +121,7 @@ class LargeHeap {
   bool split(Range* range, std::size_t chunks);
   Range* extend(std::size_t chunks, std::size_t alignment_chunks);
   Range* take(std::size_t chunks, std::size_t alignment_chunks, bool prefer_clean);
+  void note_rise();
   Range* used_range(const void* block);
   void free_range(Range* range, RangeState state);
   bool grow_in_place(Range* range, std::size_t chunks, bool* clean);
@@ -161,6 +167,7 @@ class LargeHeap {
   std::size_t used_bytes_ = 0;
   std::size_t dirty_bytes_ = 0;
   std::size_t peak_bytes_ = 0;
+  Collapse collapse_{kCollapseFloorBytes};
   Mapping* mappings_[kMappingLists] = {};
   CounterBlock counters_;
 };

@@ -107,7 +107,7 @@ void* LargeHeap::resize(void* block, std::size_t new_size) {
   if (result != nullptr && clean && !has_huge_pages(chunks)) {
     stitch(chunk_of(result) + before, chunks - before);
   }
-  peak_bytes_ = max_of(peak_bytes_, used_bytes_ + dirty_bytes_);
+  note_rise();
   return result;
 }
 
@@ -137,7 +137,7 @@ void* LargeHeap::map_block(std::size_t size, std::size_t alignment) {
   *mapping = {head, address, bytes, 0};
   head = mapping;
   used_bytes_ += bytes;
-  peak_bytes_ = max_of(peak_bytes_, used_bytes_ + dirty_bytes_);
+  note_rise();
   counters_.add(Counter::kLargeAlloc);
   return address;
 }

@@ -42,9 +42,9 @@ void end_generation(ThreadCache* cache, std::uint64_t now_ns, std::uint64_t dela
   share_parking();
   decay_routes(cache->user, false);
   const std::size_t budget = knob_size(Knob::kPurgeBudgetBytes);
-  page_heap.purge_aged(page_heap.take_collapse(kBudgetCollapsePercent) ? SIZE_MAX : budget);
+  page_heap.purge_aged(page_heap.take_fall(kBudgetCollapsePercent) ? SIZE_MAX : budget);
   page_heap.tend_quarantine(now_ns);
-  large_heap.purge_older(now_ns - min_of(now_ns, delay_ns), budget);
+  large_heap.end_generation(now_ns - min_of(now_ns, delay_ns), budget);
 }
 
 // The program has let most of its memory go and may wait now, without slow events that could do

@@ -96,6 +96,14 @@ void idle() {
   rest.thin(0);
 }
 
+// Much memory for a while, and then none.
+void collapse() {
+  Blocks blocks;
+  blocks.fill(40000, 48 * kMiB);
+  let_time_pass(60);
+  blocks.thin(0);
+}
+
 // The same memory given up and wanted again, over and over.
 void swing() {
   Blocks blocks;
@@ -193,8 +201,9 @@ struct Scenario {
   void (*run)();
 };
 constexpr Scenario kScenarios[] = {
-    {"runs", runs}, {"drain", drain},   {"idle", idle},   {"swing", swing}, {"pressure", pressure},
-    {"once", once}, {"remote", remote}, {"large", large}, {"bins", bins},   {"gaps", gaps},
+    {"runs", runs},         {"drain", drain},       {"idle", idle}, {"swing", swing},
+    {"pressure", pressure}, {"collapse", collapse}, {"once", once}, {"remote", remote},
+    {"large", large},       {"bins", bins},         {"gaps", gaps},
 };
 
 }  // namespace

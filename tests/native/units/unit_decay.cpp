@@ -126,29 +126,53 @@ TEST(the_clock_causes_ticks_after_epoch_ms) {
   CHECK_EQ(counter(Counter::kTickByClock), before + 1);
 }
 
-// Half a second after a collapse without any event nothing would be purged; with the knob the
-// events of the collapse itself do it.
-void collapse() {
+// Frees a lot without any event afterwards that could purge it: only the events of the collapse
+// itself can.
+void collapse(std::uint64_t held_ns) {
   constexpr std::size_t kBlocks = 400;
   static void* blocks[kBlocks];
   for (void*& block : blocks) {
     block = hz3_malloc(100'000);
     CHECK(block != nullptr);
   }
+  for (std::uint64_t held = 0; held < held_ns; held += 100'000'000) {
+    fake_os.clock_ns += 100'000'000;
+    for (int event = 0; event < 64; ++event) on_slow_event(&cache());
+  }
   fake_os.purged_bytes = 0;
   for (void* block : blocks) hz3_free(block);
 }
 
-TEST(a_collapse_purges_at_once_if_asked_to) {
-  set("purge_collapse", 25);
-  collapse();
+constexpr std::uint64_t kLongNs = 2'000'000'000;
+constexpr std::uint64_t kShortNs = 300'000'000;
+
+TEST(a_collapse_purges_at_once) {
+  collapse(kLongNs);
   CHECK(fake_os.purged_bytes >= std::size_t{25} << 20);
-  CHECK_EQ(counter(Counter::kPurgeCollapses) >= 1, true);
+  CHECK(counter(Counter::kPurgeCollapses) >= 1);
 }
 
-TEST(a_collapse_waits_by_default) {
-  collapse();
+TEST(a_short_burst_is_no_collapse) {
+  collapse(kShortNs);
   CHECK_EQ(fake_os.purged_bytes, std::size_t{0});
+}
+
+TEST(a_collapse_waits_if_asked_to) {
+  set("purge_collapse", 0);
+  collapse(kLongNs);
+  CHECK_EQ(fake_os.purged_bytes, std::size_t{0});
+}
+
+TEST(a_regretted_collapse_is_not_repeated_soon) {
+  collapse(kLongNs);
+  collapse(kLongNs);
+  CHECK_EQ(fake_os.purged_bytes, std::size_t{0});
+  std::size_t purged = 0;
+  for (int round = 0; round < 2; ++round) {  // four seconds later
+    collapse(kLongNs);
+    purged += fake_os.purged_bytes;
+  }
+  CHECK(purged >= std::size_t{25} << 20);
 }
 
 }  // namespace

@@ -207,8 +207,12 @@ TEST(a_collapse_is_told_once) {
   const std::size_t page = page_heap.allocate(32, 1, Opening::kAllowed, &zeroed);
   for (int more = 0; more < 40; ++more) page_heap.allocate(32, 1, Opening::kAllowed, &zeroed);
   CHECK(!page_heap.take_collapse(25));
+  page_heap.purge_aged(SIZE_MAX);
+  page_heap.purge_aged(SIZE_MAX);
   for (unsigned run = 1; run <= 36; ++run) page_heap.release(page + run * 32, 32);
+  CHECK(page_heap.has_collapsed());
   CHECK(page_heap.take_collapse(25));
+  CHECK(!page_heap.has_collapsed());
   CHECK(!page_heap.take_collapse(25));
 }
 

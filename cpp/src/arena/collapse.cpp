@@ -1,0 +1,34 @@
+// Taking collapses and regretting them; see collapse.h.
+#include "arena/collapse.h"
+
+namespace hz3 {
+
+bool Collapse::take(std::size_t used, std::size_t percent) {
+  if (!is_collapse(used, percent)) return false;
+  // One fall is often taken in steps: the first one knows the peak.
+  if (watch_ == 0) regret_level_ = peak_ / 2;
+  watch_ = kWatched;
+  peak_ = used;
+  return true;
+}
+
+bool Collapse::take_fall(std::size_t used, std::size_t percent) {
+  if (!has_fallen(used, percent)) return false;
+  peak_ = used;
+  return true;
+}
+
+void Collapse::regret() {
+  watch_ = 0;
+  wait_ = kWatched << regrets_;
+  regrets_ = min_of(regrets_ + 1, kMostRegrets);
+}
+
+void Collapse::end_generation(std::size_t used) {
+  if (wait_ != 0) --wait_;
+  if (watch_ != 0 && --watch_ == 0) regrets_ = 0;
+  lowest_before_ = lowest_;
+  lowest_ = used;
+}
+
+}  // namespace hz3
