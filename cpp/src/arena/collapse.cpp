@@ -12,21 +12,16 @@ bool Collapse::take(std::size_t used, std::size_t percent) {
   return true;
 }
 
-bool Collapse::take_fall(std::size_t used, std::size_t percent) {
-  if (!has_fallen(used, percent)) return false;
-  peak_ = used;
-  return true;
-}
-
 void Collapse::regret() {
   watch_ = 0;
   wait_ = kWatched << regrets_;
   regrets_ = min_of(regrets_ + 1, kMostRegrets);
 }
 
-void Collapse::end_generation(std::size_t used) {
-  if (wait_ != 0) --wait_;
-  if (watch_ != 0 && --watch_ == 0) regrets_ = 0;
+void Collapse::end_generation(std::size_t used, std::uint64_t passed) {
+  wait_ -= min_of(wait_, passed);
+  if (watch_ != 0 && watch_ <= passed) regrets_ = 0;
+  watch_ -= min_of(watch_, passed);
   lowest_before_ = lowest_;
   lowest_ = used;
 }

@@ -192,7 +192,7 @@ std::size_t PageHeap::take(Segment* segment, unsigned first, unsigned pages, boo
   used_pages_ += pages;
   retention_.note_use(used_pages_);
   peak_pages_ = max_of(peak_pages_, used_pages_ + dirty_pages_);
-  collapse_.note_rise(used_pages_);
+  recent_peak_ = max_of(recent_peak_, used_pages_);
   rebucket(segment);
   return std::size_t{index_of_segment(segment)} * kPagesPerSegment + first;
 }
@@ -229,9 +229,6 @@ void PageHeap::release(std::size_t first_page, unsigned pages) {
   dirty_pages_ += pages;
   ++releases_;
   rebucket(segment);
-  if (HZ3_UNLIKELY(collapse_.note_fall(used_pages_, knob_size(Knob::kPurgeCollapse)))) {
-    collapsed_.store(true, std::memory_order_relaxed);
-  }
 }
 
 PageHeap::Figures PageHeap::figures() {

@@ -8,13 +8,11 @@
 // page_heap.cpp places runs; upkeep.cpp is what happens from time to time: purging, quarantine.
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
 #include "arena/active_set.h"
 #include "arena/arena.h"
-#include "arena/collapse.h"
 #include "arena/quarantine.h"
 #include "arena/retention.h"
 #include "arena/segment.h"
@@ -69,12 +67,9 @@ class PageHeap {
     return {used_pages_, dirty_pages_, peak_pages_, opened_, releases_};
   }
 
-  // True once for each collapse to below `percent` of the recent peak, see collapse.h.
-  bool take_collapse(std::size_t percent);
-  // True once when the used pages lie below that share, whatever they did before.
+  // True once when the used pages have fallen below `percent` of their recent peak: the moment to
+  // give more back than usual.
   bool take_fall(std::size_t percent);
-  // A hint, without the lock: with purge_collapse as the share there may be one.
-  bool has_collapsed() const { return collapsed_.load(std::memory_order_relaxed); }
 
   void add_counters(std::uint64_t* totals, std::size_t count) const {
     counters_.add_to(totals, count);
@@ -88,7 +83,8 @@ class PageHeap {
 
  private:
   static constexpr unsigned kBuckets = 33;  // by free pages, eight to a bucket; 32: all free
-  static constexpr std::size_t kCollapseFloorPages = 512;  // 4 MiB
+  // Below this a collapse is not worth a system call: 4 MiB.
+  static constexpr std::size_t kCollapseFloorPages = 512;
   static constexpr unsigned kOpenAhead = 4;  // segments made accessible with one system call
 
   // What to give back at the end of a generation.
@@ -111,6 +107,9 @@ class PageHeap {
   std::size_t purge(std::size_t budget_bytes, Stale stale);
   std::size_t purge_segment(Segment* segment, std::size_t budget_bytes, Stale stale, bool* refused);
   bool purge_run(Segment* segment, unsigned first, unsigned pages);
+  bool has_fallen_below(std::size_t percent) const {
+    return recent_peak_ >= kCollapseFloorPages && used_pages_ < recent_peak_ * percent / 100;
+  }
   void freeze_excess(std::size_t pages);
   void thaw_all();
   void audit_segment_locked(unsigned index, Audit* audit) const;
@@ -125,15 +124,13 @@ class PageHeap {
   std::size_t used_pages_ = 0;
   std::size_t dirty_pages_ = 0;
   std::size_t peak_pages_ = 0;
+  std::size_t recent_peak_ = 0;
   std::size_t frozen_pages_ = 0;
   std::uint64_t releases_ = 0;
   bool gave_back_ = false;  // since the last generation ended: some segment has given_back bits
-  // relaxed: a hint to look under the lock
-  std::atomic<bool> collapsed_{false};
   ActiveSet active_sets_[kMaxShards];
   Quarantine quarantine_;
   Retention retention_;
-  Collapse collapse_{kCollapseFloorPages};
   CounterBlock counters_;
 };
 

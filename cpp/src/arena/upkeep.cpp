@@ -161,7 +161,6 @@ std::size_t PageHeap::purge_aged(std::size_t budget_bytes) {
     if (segment.dirty_pages != 0) segment.aged = segment.dirty;
   }
   retention_.end_generation(used_pages_);
-  collapse_.end_generation(used_pages_);
   thaw_all();
   if (percent != 0) {
     freeze_excess(retention_.excess_pages(used_pages_, dirty_pages_, percent));
@@ -174,15 +173,11 @@ std::size_t PageHeap::purge_all() {
   return purge(SIZE_MAX, Stale::kAll);
 }
 
-bool PageHeap::take_collapse(std::size_t percent) {
-  const LockGuard guard(lock_);
-  collapsed_.store(false, std::memory_order_relaxed);
-  return collapse_.take(used_pages_, percent);
-}
-
 bool PageHeap::take_fall(std::size_t percent) {
   const LockGuard guard(lock_);
-  return collapse_.take_fall(used_pages_, percent);
+  if (!has_fallen_below(percent)) return false;
+  recent_peak_ = used_pages_;
+  return true;
 }
 
 // Puts every draining segment back where requests find it. True when there was one.

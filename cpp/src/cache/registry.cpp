@@ -80,7 +80,6 @@ ThreadCache* acquire_thread_cache() {
 }
 
 void release_thread_cache(ThreadCache* cache) {
-  cache->flush_all();
   leave_shard(cache->user);
   const LockGuard guard(lock);
   if (cache->next != nullptr) cache->next->previous = cache->previous;

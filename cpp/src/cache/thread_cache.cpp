@@ -70,17 +70,29 @@ void ThreadCache::grow_bound(Code code, unsigned largest) {
   set_bound(code, wanted);
 }
 
+// As many as there are, see take_blocks().
+unsigned ThreadCache::take(Code code, void** out, unsigned want) {
+  const unsigned taken = take_blocks(user, code, out, want);
+  live_change += std::int64_t{taken} * kClasses[class_of_code(code)].block_bytes;
+  return taken;
+}
+
+void ThreadCache::give(Code code, void** blocks, unsigned count, Way way) {
+  live_change -= std::int64_t{count} * kClasses[class_of_code(code)].block_bytes;
+  if (way == Way::kRoute) {
+    give_blocks(user, code, blocks, count);
+  } else {
+    return_blocks(user, class_of_code(code), blocks, count);
+  }
+}
+
 void ThreadCache::drop_oldest(Code code, unsigned dropped, Way way) {
   Bin& bin = bins[code];
   if (way == Way::kRoute && user.gathered == nullptr) user.gathered = new_remote_stash();
   while (dropped != 0) {
     const unsigned batch = min_of(dropped, Magazine::kSlots);
     const unsigned left = bin.count() - batch;
-    if (way == Way::kRoute) {
-      give_blocks(user, code, bin.floor, batch);
-    } else {
-      return_blocks(user, class_of_code(code), bin.floor, batch);
-    }
+    give(code, bin.floor, batch, way);
     std::memmove(bin.floor, bin.floor + batch, left * sizeof(void*));
     bin.set_top(bin.floor + left);
     dropped -= batch;
@@ -130,7 +142,7 @@ void* ThreadCache::refill(Code code) {
   state.missed = true;
   const unsigned want = min_of((state.capacity + 1u) / 2, Magazine::kSlots);
   if (state.room >= Magazine::kSlots) {
-    const unsigned taken = take_blocks(user, code, bin.floor, want);
+    const unsigned taken = take(code, bin.floor, want);
     if (taken == 0) return nullptr;
     bin.set_top(bin.floor + taken);
     return bin.pop();
@@ -143,11 +155,11 @@ void* ThreadCache::refill_compact(Code code, unsigned want) {
   Bin& bin = bins[code];
   BinState& state = states[code];
   void* blocks[Magazine::kSlots];
-  unsigned taken = take_blocks(user, code, blocks, want);
+  unsigned taken = take(code, blocks, want);
   if (taken == 0) return nullptr;
   void* best = blocks[--taken];
   if (taken > state.room && !grow_array(code, taken)) {
-    return_blocks(user, class_of_code(code), blocks, taken - state.room);
+    give(code, blocks, taken - state.room, Way::kSpans);
     std::memmove(blocks, blocks + taken - state.room, state.room * sizeof(void*));
     taken = state.room;
   }
@@ -256,7 +268,7 @@ void ThreadCache::flush_all() {
     while (left != 0) {
       const unsigned batch = min_of(left, Magazine::kSlots);
       left -= batch;
-      return_blocks(user, class_of_code(code), bin.floor + left, batch);
+      give(code, bin.floor + left, batch, Way::kSpans);
     }
   }
   return_gathered(user, Gathered::kAll);

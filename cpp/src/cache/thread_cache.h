@@ -118,6 +118,7 @@ struct ThreadCache : HitPath {
   std::uint32_t events = 0;           // slow events since the last tick
   std::uint32_t clock_countdown = 0;  // slow events until the clock is read
   std::uint32_t summons_seen = 0;     // see policy/reclaim.h
+  std::int64_t live_change = 0;       // bytes taken less given since policy last asked
   std::uint64_t ticked_ns = 0;        // time of the last tick by the clock
   ThreadCache* next = nullptr;        // in the registry, or among the unused
   ThreadCache* previous = nullptr;
@@ -159,6 +160,8 @@ struct ThreadCache : HitPath {
  private:
   friend ThreadCache* acquire_thread_cache();
   void boot(unsigned shard);
+  unsigned take(Code code, void** out, unsigned want);
+  void give(Code code, void** blocks, unsigned count, Way way);
   void* refill_compact(Code code, unsigned want);
   bool grow_array(Code code, unsigned room);
   void** new_array(unsigned room);
@@ -179,7 +182,7 @@ extern constinit HZ3_TLS HitPath* current_cache;
 
 // A cache out of the pool or a new one, put into the registry; nullptr when there is no memory.
 ThreadCache* acquire_thread_cache();
-// Flushes it and puts it back into the pool.
+// Puts it back into the pool, with nothing in its bins.
 void release_thread_cache(ThreadCache* cache);
 
 struct CacheFigures {

@@ -11,6 +11,7 @@
 #include "large/large_heap.h"
 #include "observe/live_page.h"
 #include "observe/requests.h"
+#include "policy/live.h"
 #include "remote/magazine.h"
 #include "remote/page_queue.h"
 #include "span/pending.h"
@@ -26,6 +27,7 @@ void for_each_lock(F&& apply) {
   apply(live_page_lock());
   apply(thread_cache_lock());
   apply(direct_lock());
+  apply(live_lock());
   for (unsigned i = 0; i < shard_count; ++i) apply(shards[i].lock);
   apply(page_heap.lock());
   apply(large_heap.lock());

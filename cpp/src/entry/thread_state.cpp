@@ -12,6 +12,7 @@
 #include "observe/requests.h"
 #include "os/image.h"
 #include "os/standard_error.h"
+#include "policy/tick.h"
 #include "settings/knobs.h"
 #include "span/shard.h"
 
@@ -34,7 +35,9 @@ constinit RouteUser direct_user = {0, &direct_counters};
 void end_thread(void* argument) {
   current_cache = &empty_cache;
   thread_state = ThreadState::kEnded;
-  release_thread_cache(static_cast<ThreadCache*>(argument));
+  auto* cache = static_cast<ThreadCache*>(argument);
+  on_thread_end(cache);
+  release_thread_cache(cache);
 }
 
 bool boot() {

@@ -351,10 +351,11 @@ std::size_t LargeHeap::purge_older(std::uint64_t deadline_ns, std::size_t budget
   return purged;
 }
 
-void LargeHeap::end_generation(std::uint64_t deadline_ns, std::size_t budget_bytes) {
+void LargeHeap::end_generation(std::uint64_t deadline_ns, std::size_t budget_bytes,
+                               std::uint64_t passed) {
   purge_older(deadline_ns, budget_bytes);
   const LockGuard guard(lock_);
-  collapse_.end_generation(used_bytes_);
+  collapse_.end_generation(used_bytes_, passed);
 }
 
 LargeHeap::Figures LargeHeap::figures() {

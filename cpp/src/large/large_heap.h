@@ -49,8 +49,8 @@ class LargeHeap {
   // then unchanged.
   void* resize(void* block, std::size_t new_size);
 
-  // Ends a generation of a program that uses memory, see policy/tick.h: purge_older().
-  void end_generation(std::uint64_t deadline_ns, std::size_t budget_bytes);
+  // `passed` generations ended, see arena/collapse.h: purge_older().
+  void end_generation(std::uint64_t deadline_ns, std::size_t budget_bytes, std::uint64_t passed);
 
   // Gives back what has lain free since before `deadline_ns`, at most `budget_bytes`, and whatever
   // lies above large_cache_hard. Returns the bytes.

@@ -12,6 +12,7 @@
 #include "large/large_heap.h"
 #include "os/memory.h"
 #include "policy/check_heap.h"
+#include "policy/live.h"
 #include "policy/reclaim.h"
 #include "settings/knobs.h"
 
@@ -38,19 +39,20 @@ void share_parking() {
   cache_share_bytes.store(max_of(parking / threads, kSmallestShare), std::memory_order_relaxed);
 }
 
-void end_generation(ThreadCache* cache, std::uint64_t now_ns, std::uint64_t delay_ns) {
+// `passed`: it may be more than one since anybody looked.
+void end_generation(ThreadCache* cache, std::uint64_t now_ns, std::uint64_t delay_ns,
+                    std::uint64_t passed) {
   share_parking();
   decay_routes(cache->user, false);
   const std::size_t budget = knob_size(Knob::kPurgeBudgetBytes);
   page_heap.purge_aged(page_heap.take_fall(kBudgetCollapsePercent) ? SIZE_MAX : budget);
   page_heap.tend_quarantine(now_ns);
-  large_heap.end_generation(now_ns - min_of(now_ns, delay_ns), budget);
+  end_live_generation(passed);
+  large_heap.end_generation(now_ns - min_of(now_ns, delay_ns), budget, passed);
 }
 
-// The program has let most of its memory go and may wait now, without slow events that could do
-// this later.
-void purge_collapsed(ThreadCache* cache) {
-  if (!page_heap.take_collapse(knob_size(Knob::kPurgeCollapse))) return;
+void look_for_collapse(ThreadCache* cache) {
+  if (HZ3_LIKELY(!report_live(cache))) return;
   cache->counters.add(Counter::kPurgeCollapses);
   trim(cache, cache->user);
 }
@@ -61,7 +63,7 @@ void tick(ThreadCache* cache) {
 }
 
 void read_clock(ThreadCache* cache) {
-  if (HZ3_UNLIKELY(page_heap.has_collapsed())) purge_collapsed(cache);
+  look_for_collapse(cache);
   const std::uint64_t now_ns = os::coarse_clock_ns();
   const ClockListener listener = clock_listener.load(std::memory_order_relaxed);
   if (listener != nullptr) listener(now_ns);
@@ -75,11 +77,12 @@ void read_clock(ThreadCache* cache) {
   const std::uint64_t delay_ns = static_cast<std::uint64_t>(knob(Knob::kPurgeDelayMs)) * kNsPerMs;
   std::uint64_t due_ns = generation_ends_ns.load(std::memory_order_relaxed);
   if (now_ns < due_ns) return;
-  if (!generation_ends_ns.compare_exchange_strong(due_ns, now_ns + delay_ns / 2,
+  const std::uint64_t length_ns = delay_ns / 2;
+  if (!generation_ends_ns.compare_exchange_strong(due_ns, now_ns + length_ns,
                                                   std::memory_order_relaxed)) {
     return;
   }
-  end_generation(cache, now_ns, delay_ns);
+  end_generation(cache, now_ns, delay_ns, length_ns != 0 ? 1 + (now_ns - due_ns) / length_ns : 1);
 }
 
 }  // namespace
@@ -100,6 +103,11 @@ void on_slow_event(ThreadCache* cache) {
     cache->clock_countdown = kEventsPerClockRead - 1;
     read_clock(cache);
   }
+}
+
+void on_thread_end(ThreadCache* cache) {
+  cache->flush_all();
+  look_for_collapse(cache);
 }
 
 }  // namespace hz3

@@ -18,4 +18,7 @@ extern std::atomic<ClockListener> clock_listener;
 // One miss or overflow of this cache has happened.
 void on_slow_event(ThreadCache* cache);
 
+// The cache's thread goes: everything leaves the cache. What the program holds may be far less now.
+void on_thread_end(ThreadCache* cache);
+
 }  // namespace hz3

@@ -15,7 +15,7 @@ constexpr std::size_t kLow = 100;
 constexpr std::size_t kPercent = 25;
 
 void hold(Collapse* collapse, std::size_t used, int generations) {
-  for (int i = 0; i < generations; ++i) collapse->end_generation(used);
+  for (int i = 0; i < generations; ++i) collapse->end_generation(used, 1);
 }
 
 // Up, up for long, down: true when that was a collapse, which is then taken.
@@ -96,19 +96,21 @@ TEST(a_collapse_without_regret_forgives) {
   CHECK_EQ(wait_after_regret(&collapse), 8);
 }
 
+TEST(a_rest_without_events_counts_in_full) {
+  Collapse collapse(kFloor);
+  CHECK(phase(&collapse, 2));
+  collapse.end_generation(kLow, 100);
+  CHECK(phase(&collapse, 2));
+  collapse.note_rise(kHigh);
+  collapse.end_generation(kHigh, 100);
+  CHECK(phase(&collapse, 2));
+}
+
 TEST(a_late_return_is_no_regret) {
   Collapse collapse(kFloor);
   CHECK(phase(&collapse, 2));
   hold(&collapse, kLow, 8);
   CHECK(phase(&collapse, 2));
-}
-
-TEST(the_budget_of_a_purge_asks_for_no_patience) {
-  Collapse collapse(kFloor);
-  collapse.note_rise(kHigh);
-  CHECK(!collapse.take_fall(kHigh / 2, kPercent));
-  CHECK(collapse.take_fall(kLow, kPercent));
-  CHECK(!collapse.take_fall(kLow, kPercent));
 }
 
 }  // namespace

@@ -201,19 +201,15 @@ TEST(larger_kernel_pages_are_purged_whole) {
   check_law();
 }
 
-TEST(a_collapse_is_told_once) {
+TEST(a_fall_is_told_once) {
   boot();
   bool zeroed = false;
   const std::size_t page = page_heap.allocate(32, 1, Opening::kAllowed, &zeroed);
   for (int more = 0; more < 40; ++more) page_heap.allocate(32, 1, Opening::kAllowed, &zeroed);
-  CHECK(!page_heap.take_collapse(25));
-  page_heap.purge_aged(SIZE_MAX);
-  page_heap.purge_aged(SIZE_MAX);
+  CHECK(!page_heap.take_fall(25));
   for (unsigned run = 1; run <= 36; ++run) page_heap.release(page + run * 32, 32);
-  CHECK(page_heap.has_collapsed());
-  CHECK(page_heap.take_collapse(25));
-  CHECK(!page_heap.has_collapsed());
-  CHECK(!page_heap.take_collapse(25));
+  CHECK(page_heap.take_fall(25));
+  CHECK(!page_heap.take_fall(25));
 }
 
 TEST(arenas_shrink_until_they_fit) {
