@@ -20,7 +20,7 @@ from hz3py.store.export import frame
 from hz3py.store.records import SampleRecord
 from hz3py.system import machine
 from hz3py.system.allocators import find
-from hz3py.tuning import session, work
+from hz3py.tuning import elsewhere, session, work
 from hz3py.tuning.choose import build
 from hz3py.tuning.ranges import DEFAULT_KNOBS
 from hz3py.tuning.search import BLOCKS_PER_TRIAL, Budget
@@ -144,6 +144,7 @@ def tune(
     blocks: int = BLOCKS_PER_TRIAL,
     confirm_blocks: int | None = None,
     threads: int | None = None,
+    also: Sequence[str | Sequence[str]] = (),
     seed: int = 0,
     storage: str = "",
     out: Path | str | None = None,
@@ -163,6 +164,9 @@ def tune(
         blocks: Blocks of a trial.
         confirm_blocks: Blocks behind the claim; None chooses.
         threads: Threads of packaged workloads.
+        also: Other inputs on which a claim is tried: names of packaged workloads where one is
+            tuned, else commands, each as one text or as a list of words. Without them, other inputs
+            and thread counts of a packaged workload.
         seed: Seed of proposals and of the order of samples.
         storage: Storage URL of Optuna; empty keeps the study in the folder.
         out: Folder of the results; None takes a temporary one that is kept.
@@ -173,17 +177,19 @@ def tune(
         WorkloadFailedError: The workload fails under the default configuration.
     """
     chosen = _work(what, threads, None)
-    task = Task(chosen.name, chosen.rows, objective=objective, metric_regex=metric_regex)
+    task = check(Task(chosen.name, chosen.rows, objective=objective, metric_regex=metric_regex))
+    others = elsewhere.works_of(task, also, threads) if also else chosen.transfer
     if trials is None and minutes is None:
         trials = DEFAULT_TRIALS
     request = session.Request(
-        task=check(task),
+        task=task,
         space=build(knob_table.table(), names=knobs, fixed=fixed, ranges=ranges),
         budget=Budget(trials=trials, blocks=blocks),
         minutes=minutes,
         storage=storage,
         seed=seed,
         final_blocks=confirm_blocks,
+        transfer=elsewhere.tasks_of(task, others),
     )
     folder = Path(out) if out is not None else Path(tempfile.mkdtemp(prefix="hz3-tune-"))
     folder.mkdir(parents=True, exist_ok=True)

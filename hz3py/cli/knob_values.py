@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,8 +9,6 @@ from hz3py.errors import UnfitMachineError, UsageError
 
 if TYPE_CHECKING:
     from hz3py.native import KnobInfo
-
-_PROBE_TIMEOUT_S = 20.0
 
 
 def knob_table() -> list[KnobInfo]:
@@ -94,17 +91,6 @@ def _refusal(info: KnobInfo, value: str) -> str:
 
 def _refusal_at_start(info: KnobInfo, value: str) -> str:
     """Try the value on a small program: the library complains on stderr about what it refuses."""
-    from hz3py.resources import launcher_path, library_path, probe_path
+    from hz3py.system.probe import complaints_about
 
-    words = ["--preload", str(library_path()), "--env", f"{info.env}={value}"]
-    process = subprocess.run(
-        [str(launcher_path()), *words, "--", str(probe_path())],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=_PROBE_TIMEOUT_S,
-        check=False,
-    )
-    lines = [line for line in process.stderr.splitlines() if info.env in line]
-    return lines[0].removeprefix("hz3: ") if lines else ""
+    return next(iter(complaints_about({info.env: value})), "")

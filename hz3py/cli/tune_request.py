@@ -116,27 +116,8 @@ def _elsewhere(goal: Task, chosen: Work, options: Options) -> tuple[Task, ...]:
 
     works: Sequence[Work] = chosen.transfer
     if options["also"]:
-        works = [_other(text, goal, options) for text in options["also"]]
-    names = [goal.name, *(work.name for work in works)]
-    twice = {name for name in names if names.count(name) > 1}
-    if twice:
-        raise UsageError(f"the input {min(twice)!r} is named twice", "name each input once")
+        works = elsewhere.works_of(goal, options["also"], options["threads"])
     return elsewhere.tasks_of(goal, [_limited(work, options) for work in works])
-
-
-def _other(text: str, goal: Task, options: Options) -> Work:
-    """Return one input of --also: a client, a command line, or a packaged workload."""
-    from hz3py.system import target
-    from hz3py.tuning import task, work
-
-    if goal.server is None and goal.rows[0].command is None:
-        return work.of_workload(text, options["threads"])
-    words = task.words_of(text, "--also")
-    program = target.locate(words[0])
-    if goal.server is not None:
-        return work.of_client(words)
-    target.check(program)
-    return work.of_input((os.path.abspath(program), *words[1:]))
 
 
 def _limited(chosen: Work, options: Options) -> Work:

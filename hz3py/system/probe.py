@@ -1,4 +1,4 @@
-"""Asking a process which object provides malloc: ``hz3-probe``, run under a preload."""
+"""Asking a small process under a preload: who provides malloc, and what hz3 says of variables."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hz3py.resources import launcher_path, probe_path
+from hz3py.resources import launcher_path, library_path, probe_path
 from hz3py.system.launch import clean_environment
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 _TIMEOUT_S = 20.0
+_OBSERVE_FILE_VARIABLE = "HZ3_OBSERVE_FILE"
 
 
 @dataclass(frozen=True)
@@ -40,24 +42,7 @@ def run_probe(preload: Path | None) -> Probe:
     Raises:
         UnfitMachineError: The launcher or the probe is not installed.
     """
-    preload_options = [] if preload is None else ["--preload", str(preload)]
-    argv = [
-        str(launcher_path()),
-        *preload_options,
-        "--timeout",
-        f"{_TIMEOUT_S:g}",
-        "--",
-        str(probe_path()),
-    ]
-    process = subprocess.run(
-        argv,
-        env=clean_environment(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
+    process = _run(preload, {})
     if process.returncode != 0:
         return Probe("", "", "", _why(process.stderr, process.returncode))
     try:
@@ -70,6 +55,46 @@ def run_probe(preload: Path | None) -> Probe:
         )
     except (ValueError, KeyError, TypeError):
         return Probe("", "", "", f"the probe printed '{process.stdout.strip()[:80]}'")
+
+
+def complaints_about(variables: Mapping[str, str]) -> list[str]:
+    """Return what hz3 says at its start of HZ3_* variables: a line for each that it does not take.
+
+    Those are refused values and, three at most, names that are no knobs. Takes some milliseconds;
+    nothing is written where ``HZ3_OBSERVE_FILE`` points.
+
+    Args:
+        variables: Name to text.
+
+    Raises:
+        UnfitMachineError: The library, the launcher or the probe is not installed.
+    """
+    tried = {name: text for name, text in variables.items() if name != _OBSERVE_FILE_VARIABLE}
+    lines = _run(library_path(), tried).stderr.splitlines()
+    mark = "hz3: "
+    starts = tuple(f"{mark}{name}{end}" for name in tried for end in "= ")
+    return [line.removeprefix(mark) for line in lines if line.startswith(starts)]
+
+
+def _run(preload: Path | None, variables: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run the probe under `preload` with `variables` and without others that steer an allocator."""
+    preload_options = [] if preload is None else ["--preload", str(preload)]
+    return subprocess.run(
+        [
+            str(launcher_path()),
+            *preload_options,
+            "--timeout",
+            f"{_TIMEOUT_S:g}",
+            "--",
+            str(probe_path()),
+        ],
+        env={**clean_environment(), **variables},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
 
 
 def _loader_complaint(stderr: str) -> str:

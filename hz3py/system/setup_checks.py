@@ -14,7 +14,7 @@ from hz3py.system.elf import NotElfError, read_elf
 from hz3py.system.finding import Finding
 from hz3py.system.launch import clean_environment, is_leaking
 from hz3py.system.peers import install_line
-from hz3py.system.probe import run_probe
+from hz3py.system.probe import complaints_about, run_probe
 
 # What the loader can always find room for in a library that is loaded late.
 TLS_LIMIT_BYTES = 16
@@ -84,17 +84,29 @@ def check_launcher() -> Finding:
 
 
 def check_variables() -> Finding:
-    """Look for variables that steer an allocator."""
+    """Look for variables that steer an allocator, and ask hz3 about those that are meant for it."""
     leaked = sorted(name for name in os.environ if is_leaking(name) and name != DEV_BUILD_VARIABLE)
     if not leaked:
         return Finding("variables", "ok", "none", "no variable steers an allocator")
+    meaning = "they steer allocators; measurements leave them out, programs you start feel them"
     return Finding(
         "variables",
         "warn",
         ", ".join(leaked),
-        "they steer allocators; measurements leave them out, programs you start feel them",
+        ". ".join([meaning, *_complaints()]),
         f"unset {' '.join(leaked)}",
     )
+
+
+def _complaints() -> list[str]:
+    """Return what hz3 says of the variables that it does not take, such as a misspelt knob."""
+    meant_for_hz3 = {name: text for name, text in os.environ.items() if name.startswith("HZ3_")}
+    if not meant_for_hz3:
+        return []
+    try:
+        return complaints_about(meant_for_hz3)
+    except Hz3Error:
+        return []  # a part is not installed, which is a finding of its own
 
 
 def _hint(error: Exception) -> str:

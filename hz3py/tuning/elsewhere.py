@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
+import os
+import shlex
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from hz3py.analysis.intervals import Interval
 from hz3py.analysis.looks import fixed_look
-from hz3py.errors import WorkloadFailedError
+from hz3py.errors import UsageError, WorkloadFailedError
+from hz3py.system import target
+from hz3py.tuning import work
 from hz3py.tuning.blocks import Block, Blocks
 from hz3py.tuning.confirm import UNKNOWN
 from hz3py.tuning.goals import Goals
 from hz3py.tuning.space import Knobs, key_of
-from hz3py.tuning.task import Task
+from hz3py.tuning.task import Task, words_of
 from hz3py.tuning.watch import Watch
 from hz3py.tuning.work import Work
 
@@ -46,18 +50,60 @@ class Transfer:
     failure: str = ""
 
 
+def works_of(
+    task: Task, inputs: Sequence[str | Sequence[str]], threads: int | None = None
+) -> tuple[Work, ...]:
+    """Return other inputs of what is tuned.
+
+    Args:
+        task: What is tuned.
+        inputs: For packaged workloads names of others; for a program a command, for a server a
+            client that asks it, each as one text or as a list of words.
+        threads: Threads of packaged workloads.
+
+    Raises:
+        UsageError: An input is unknown or cannot be run.
+    """
+    if isinstance(inputs, str):
+        raise UsageError(f"{inputs!r} is one text, and other inputs are a list of them")
+    return tuple(_work(task, each, threads) for each in inputs)
+
+
+def _work(task: Task, given: str | Sequence[str], threads: int | None) -> Work:
+    if task.server is None and task.rows[0].command is None:
+        if not isinstance(given, str):
+            raise UsageError(
+                f"{shlex.join(given)!r} is a command, and a packaged workload is tuned",
+                "name packaged workloads as other inputs",
+            )
+        return work.of_workload(given, threads)
+    words = words_of(given if isinstance(given, str) else shlex.join(given), "the other input")
+    program = target.locate(words[0])
+    if task.server is not None:
+        return work.of_client(words)
+    target.check(program)
+    return work.of_input((os.path.abspath(program), *words[1:]))
+
+
 def tasks_of(task: Task, works: Sequence[Work]) -> tuple[Task, ...]:
     """Return the same task with other inputs.
 
     Args:
         task: What is tuned; of a server, the client is what changes.
         works: One input each.
+
+    Raises:
+        UsageError: An input is named twice.
     """
+    names = [task.name, *(each.name for each in works)]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise UsageError(f"the input {min(twice)!r} is named twice", "name each input once")
     if task.server is None:
-        return tuple(replace(task, name=work.name, rows=work.rows) for work in works)
+        return tuple(replace(task, name=each.name, rows=each.rows) for each in works)
     server = task.server
     return tuple(
-        replace(task, name=work.name, server=replace(server, client=work.words)) for work in works
+        replace(task, name=each.name, server=replace(server, client=each.words)) for each in works
     )
 
 

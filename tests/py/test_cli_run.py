@@ -271,6 +271,13 @@ def test_wrong_knobs_are_refused_before_the_program_starts(option: str, message:
     assert done.stdout == ""
 
 
+@pytest.mark.usefixtures("knob_table")
+def test_a_misspelt_variable_makes_no_knob_wrong() -> None:
+    done = run("--knob", "shards=8", "--", "echo", "started", HZ3_SHARD="4")
+    assert (done.returncode, done.stdout) == (0, "started\n")
+    assert "HZ3_SHARD is no knob" in done.stderr
+
+
 def test_it_imports_next_to_nothing(malloc_library: Allocator, tmp_path: Path) -> None:
     """What `hz3 run` imports is what every program waits for."""
     program = (

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from hz3py.errors import UnfitMachineError
-from hz3py.system import health, kernel_files, machine, machine_checks, oom, setup_checks
+from hz3py.system import health, kernel_files, machine, machine_checks, oom, probe, setup_checks
 from hz3py.system.allocators import Allocator
 from hz3py.system.elf import ElfFile
 from hz3py.system.launch import is_leaking
@@ -173,6 +173,37 @@ def test_leaked_variables_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     finding = setup_checks.check_variables()
     assert (finding.state, finding.value) == ("warn", "LD_PRELOAD, MALLOC_ARENA_MAX")
     assert finding.hint == "unset LD_PRELOAD MALLOC_ARENA_MAX"
+    assert "hz3 knobs" not in finding.meaning
+
+
+def test_what_hz3_does_not_take_is_told(
+    malloc_library: Allocator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if malloc_library.name != "hz3":
+        pytest.skip("hz3 is not installed")
+    account = tmp_path / "account"
+    for name, text in {
+        "HZ3_SHARD": "4", "HZ3_EPOCH_MS": "never", "HZ3_OBSERVE": "exit", "HZ3_ATEXIT_REPORT": "1",
+        "HZ3_OBSERVE_FILE": str(account),
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, text)
+    finding = setup_checks.check_variables()
+    assert finding.state == "warn"
+    assert "HZ3_SHARD is no knob and has no effect; did you mean HZ3_SHARDS?" in finding.meaning
+    assert "HZ3_EPOCH_MS='never' is refused" in finding.meaning
+    assert finding.meaning.count("HZ3_") == 3
+    assert not account.exists()
+
+
+def test_variables_are_told_also_where_hz3_is_not_installed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def missing() -> Path:
+        raise UnfitMachineError("libhz3.so is not installed", "install the package")
+
+    monkeypatch.setattr(probe, "library_path", missing)
+    monkeypatch.setenv("HZ3_SHARD", "4")
+    assert "HZ3_SHARD" in setup_checks.check_variables().value
 
 
 def test_preload_is_proven(monkeypatch: pytest.MonkeyPatch, malloc_library: Allocator) -> None:

@@ -12,6 +12,7 @@ import pytest
 import hz3py
 from hz3py.errors import UsageError
 from hz3py.system import allocators
+from hz3py.tuning import session, work
 
 REPO = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((REPO / "notebooks").glob("*.ipynb"))
@@ -50,6 +51,53 @@ def test_tune_returns_what_was_learnt(tmp_path: Path) -> None:
     assert found.claim == (found.profile is not None)
     assert (tmp_path / "tune.json").is_file()
     assert found.front().axes
+
+
+def test_a_claim_is_to_be_tried_on_the_inputs_that_are_named(tmp_path: Path) -> None:
+    found = hz3py.tune(
+        WORK, trials=2, blocks=2, confirm_blocks=4, knobs=["pack_bestfit_k"], out=tmp_path,
+        also=["true 'an input'", ["true", "another"]],
+    )  # fmt: skip
+    assert found.document["transfer_planned"] == ["true 'an input'", "true another"]
+    assert len(found.document["transfer"]) == (2 if found.claim else 0)
+
+
+def test_a_packaged_workload_brings_its_other_inputs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests: list[session.Request] = []
+
+    def stop(request: session.Request, *_words: object, **_options: object) -> None:
+        requests.append(request)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(session, "tune", stop)
+    for also in ([], ["mt_remote"]):
+        with pytest.raises(KeyboardInterrupt):
+            hz3py.tune("random_mixed", also=also, out=tmp_path)
+    own, named = ([task.name for task in request.transfer] for request in requests)
+    assert own == [other.name for other in work.of_workload("random_mixed").transfer]
+    assert len(own) > 1
+    assert named == [work.of_workload("mt_remote").name]
+
+
+@pytest.mark.parametrize(
+    ("what", "also", "message"),
+    [
+        (WORK, ["no-such-program 5"], "no such program"),
+        (WORK, ["true 1", ["true", "1"]], "'true 1' is named twice"),
+        (WORK, ["true 'open"], "is not a command line"),
+        (WORK, [[]], "the other input is empty"),
+        (WORK, "true 1", "'true 1' is one text"),
+        ("random_mixed", ["mt_remot"], "unknown workload"),
+        ("random_mixed", [["true", "1"]], "'true 1' is a command"),
+    ],
+)
+def test_an_input_that_cannot_be_tried_is_refused(
+    what: str | list[str], also: list[str | list[str]], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        hz3py.tune(what, also=also)
 
 
 def test_an_unknown_name_is_refused() -> None:

@@ -8,8 +8,7 @@
 #include "base/bits.h"
 #include "base/fatal.h"
 #include "os/memory.h"
-
-extern "C" char** environ;
+#include "settings/unknown_variables.h"
 
 namespace hz3 {
 namespace {
@@ -138,6 +137,33 @@ void store(std::size_t index, std::int64_t value) {
   detail::knob_values.of[index].store(value, std::memory_order_relaxed);
 }
 
+// The knob with this variable, or kKnobCount.
+std::size_t index_of_variable(const char* name, std::size_t length) {
+  std::size_t index = 0;
+  while (index < kKnobCount && (std::strlen(knob_table[index].env) != length ||
+                                std::strncmp(knob_table[index].env, name, length) != 0)) {
+    ++index;
+  }
+  return index;
+}
+
+void set_or_refuse(std::size_t index, const char* text) {
+  const hz3_knob_info& info = knob_table[index];
+  std::int64_t value = 0;
+  if (parse(info, text, &value) && in_range(info, value)) {
+    store(index, value);
+    return;
+  }
+  Line line;
+  line.text("hz3: ").text(info.env).text("='").text(text);
+  line.text("' is refused, the default stays; ");
+  describe_allowed(info, &line);
+  line.write_to_stderr();
+}
+
+// Under the lock of booting. A boot that fails for want of memory is tried again.
+constinit bool environment_was_read = false;
+
 }  // namespace
 
 const hz3_knob_info* knob_info(std::size_t index) {
@@ -194,31 +220,18 @@ int set_knob_from_text(const char* name, const char* text, char* message,
 }
 
 void read_knobs_from_environment() {
-  if (environ == nullptr || os::is_secure_execution()) return;
+  if (environment_was_read || environ == nullptr || os::is_secure_execution()) return;
+  environment_was_read = true;
   for (char** entry = environ; *entry != nullptr; ++entry) {
     if (std::strncmp(*entry, "HZ3_", 4) != 0) continue;
     const char* equals = std::strchr(*entry, '=');
     if (equals == nullptr) continue;
     const auto name_length = static_cast<std::size_t>(equals - *entry);
-    for (std::size_t i = 0; i < kKnobCount; ++i) {
-      const hz3_knob_info& info = knob_table[i];
-      if (std::strlen(info.env) != name_length ||
-          std::strncmp(info.env, *entry, name_length) != 0) {
-        continue;
-      }
-      std::int64_t value = 0;
-      if (parse(info, equals + 1, &value) && in_range(info, value)) {
-        store(i, value);
-      } else {
-        Line line;
-        line.text("hz3: ")
-            .text(info.env)
-            .text("='")
-            .text(equals + 1)
-            .text("' is refused, the default stays; ");
-        describe_allowed(info, &line);
-        line.write_to_stderr();
-      }
+    const std::size_t index = index_of_variable(*entry, name_length);
+    if (index == kKnobCount) {
+      report_unknown_variable(entry);
+    } else {
+      set_or_refuse(index, equals + 1);
     }
   }
 }

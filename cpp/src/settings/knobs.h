@@ -94,8 +94,9 @@ int set_knob_from_text(const char* name, const char* text, char* message,
                        std::size_t message_bytes);
 int find_knob(const char* name, std::size_t* index);
 
-// Reads HZ3_* from the environment; a refused value gets one line on stderr and leaves the default.
-// Called once, by the thread that boots the allocator, before any other use.
+// Reads HZ3_* from the environment; a refused value gets one line on stderr and leaves the default,
+// a name that is no knob gets one, too (unknown_variables.h). Called by the thread that boots the
+// allocator, under the lock of booting, before any other use; later calls do nothing.
 void read_knobs_from_environment();
 
 }  // namespace hz3
