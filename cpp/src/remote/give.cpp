@@ -39,6 +39,12 @@ bool push_transfer(const RouteUser& user, Code code, void** blocks, unsigned cou
   return false;
 }
 
+// Most blocks that may wait in the stash of a shard and class.
+unsigned stash_limit() {
+  if (knob(Knob::kStashCount) == 0) return OwnerStash::kUncounted;
+  return static_cast<unsigned>(knob(Knob::kStashMaxObjs));
+}
+
 // Blocks of one owner to that owner's stash or page queue. False when there is no room.
 bool push_home(const RouteUser& user, RemoteRoute route, unsigned owner, unsigned class_index,
                void** blocks, unsigned count) {

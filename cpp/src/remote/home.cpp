@@ -79,19 +79,15 @@ Magazine* filled_magazine(const RouteUser& user, void* const* blocks, unsigned c
   return magazine;
 }
 
-unsigned stash_limit() {
-  if (knob(Knob::kStashCount) == 0) return OwnerStash::kUncounted;
-  return static_cast<unsigned>(knob(Knob::kStashMaxObjs));
-}
-
 namespace {
 
 // A batch for a shard whose lock is held by somebody else right now.
 void leave_for(const RouteUser& user, unsigned owner, unsigned class_index, void** blocks,
                unsigned count) {
   Magazine* magazine = filled_magazine(user, blocks, count);
-  // Bounded: a lock holder that was preempted must not be buried, so at the limit we wait for it.
-  const unsigned limit = max_of(stash_limit(), 1u);
+  // Bounded, whatever stash_count says: a lock holder that was preempted must not be buried, so at
+  // the limit we wait for it.
+  const auto limit = max_of(static_cast<unsigned>(knob(Knob::kStashMaxObjs)), 1u);
   if (magazine == nullptr || !owner_stash.push(owner, class_index, magazine, limit)) {
     if (magazine != nullptr) release_magazine(magazine, user.shard);
     lock_shard(owner);

@@ -24,9 +24,6 @@ unsigned gather(void** blocks, unsigned count, unsigned shard);
 // A magazine with these blocks; nullptr when there is no memory.
 Magazine* filled_magazine(const RouteUser& user, void* const* blocks, unsigned count);
 
-// Most blocks that may wait in the stash of a shard and class.
-unsigned stash_limit();
-
 void lock_shard(unsigned index);
 // Empties the stashes first if somebody left a batch because the lock was held.
 void unlock_shard(unsigned index);

@@ -62,7 +62,7 @@ constexpr hz3_knob_info knob_table[kKnobCount] = {
     {"stash_count", "HZ3_STASH_COUNT", "",
      "keep count of the blocks in the owner's stash; off saves each push a look at the batch "
      "below, "
-     "but stash_max_objs no longer bounds the stash",
+     "but stash_max_objs then bounds only what is left while the lock of the shard is held",
      "A5", nullptr, HZ3_KNOB_BOOL, 0, 0, 1, 1},
     {"stash_spill", "HZ3_STASH_SPILL", "",
      "keep what a drain leaves over as a private list of the shard; off puts it into its spans at "
