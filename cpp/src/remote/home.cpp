@@ -97,8 +97,9 @@ void leave_for(const RouteUser& user, unsigned owner, unsigned class_index, void
   }
   user.counters->add(Counter::kStashPush);
   Shard& shard = shards[owner];
-  // release: whoever takes the flag back sees the batch [stash-wakeup]
-  shard.stash_waiting.store(true, std::memory_order_release);
+  // release: whoever takes the flag back sees the batch, and since this is no plain store, also the
+  // batches of those who raised it before us [stash-wakeup]
+  shard.stash_waiting.exchange(true, std::memory_order_release);
   std::atomic_thread_fence(std::memory_order_seq_cst);
   if (!shard.lock.try_lock()) return;
   shard.stash_waiting.exchange(false, std::memory_order_seq_cst);
