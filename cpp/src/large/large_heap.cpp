@@ -210,15 +210,23 @@ bool LargeHeap::has_huge_pages(std::size_t chunks) {
          knob(Knob::kHugePages) == static_cast<std::int64_t>(HugePages::kLarge);
 }
 
+// Allows them where they fit into the chunks, forbids them wherever they would hold one of these: a
+// block has a right to whole huge pages only, so nobody else loses his.
 void LargeHeap::offer_huge_pages(std::size_t first_chunk, std::size_t chunks, bool allow) {
-  const std::size_t first = align_up(first_chunk, kChunksPerHugePage) / kChunksPerHugePage;
-  const std::size_t end = (first_chunk + chunks) / kChunksPerHugePage;
-  for (std::size_t huge = first; huge < end; ++huge) {
+  const std::size_t end_chunk = first_chunk + chunks;
+  const std::size_t from = allow ? align_up(first_chunk, kChunksPerHugePage) : first_chunk;
+  const std::size_t to = allow ? end_chunk : align_up(end_chunk, kChunksPerHugePage);
+  const std::size_t end = to / kChunksPerHugePage;
+  for (std::size_t huge = from / kChunksPerHugePage; huge < end; ++huge) {
     if (huge_[huge] == allow) continue;
     std::size_t stop = huge;
     while (stop < end && huge_[stop] != allow) huge_[stop++] = allow;
     os::allow_huge_pages(address_of(huge * kChunksPerHugePage), (stop - huge) << kSegmentShift,
                          allow);
+    if (allow) {  // a mapping of its own, and what is touched in it never joins its neighbours
+      add_seam(huge * kChunksPerHugePage);
+      add_seam(stop * kChunksPerHugePage);
+    }
     huge = stop;
   }
 }

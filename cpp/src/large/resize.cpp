@@ -57,21 +57,17 @@ bool LargeHeap::grow_in_place(Range* range, std::size_t chunks, bool* clean) {
 
 // A new range with the old one's pages; the old one is then free and clean.
 void* LargeHeap::move(Range* range, std::size_t chunks) {
-  const std::size_t old_bytes = range->chunks << kChunkShift;
-  if (old_bytes < kMoveBytes) return nullptr;
+  if (range->chunks << kChunkShift < kMoveBytes) return nullptr;
   Range* target = take(chunks, grid_alignment(chunks), true);
   if (target == nullptr) return nullptr;
   bool copied = false;
   if (!move_chunks(range->first_chunk, target->first_chunk, range->chunks, &copied)) {
+    if (has_huge_pages(range->chunks)) offer_huge_pages(range->first_chunk, range->chunks, true);
     insert_free(merge(target));
     return nullptr;
   }
   target->state = RangeState::kUsed;
   used_bytes_ += target->chunks << kChunkShift;
-  // The moved mapping took its huge-page setting along.
-  for (std::size_t i = 0; i < old_bytes >> kSegmentShift; ++i) {
-    huge_[(target->first_chunk >> (kSegmentShift - kChunkShift)) + i] = false;
-  }
   free_range(range, copied ? RangeState::kDirty : RangeState::kClean);
   counters_.add(Counter::kLargeMoved);
   return address_of(target->first_chunk);
@@ -103,8 +99,10 @@ void* LargeHeap::resize(void* block, std::size_t new_size) {
   } else {
     result = move(range, chunks);
   }
-  // Freed pages are cheaper for the new part than fresh ones.
-  if (result != nullptr && clean && !has_huge_pages(chunks)) {
+  if (result != nullptr && has_huge_pages(chunks)) {
+    offer_huge_pages(chunk_of(result), chunks, true);
+  } else if (result != nullptr && clean) {
+    // Freed pages are cheaper for the new part than fresh ones.
     stitch(chunk_of(result) + before, chunks - before);
   }
   note_rise();

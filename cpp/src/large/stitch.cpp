@@ -4,9 +4,10 @@
 // cheapest memory there is: moving the page tables of a mebibyte costs a fiftieth of faulting its
 // pages in and zeroing them, and what is not faulted in again need not be resident twice.
 //
-// The kernel moves pieces of one mapping only, and a moved piece stays a mapping of its own. Where
-// one may begin is a seam, noted per chunk. Seams are bounded in number, since the kernel bounds
-// mappings, and vanish when a range is given back (LargeHeap::purge_range).
+// The kernel moves pieces of one mapping only, and a moved piece stays a mapping of its own, as
+// does a part that had huge pages. Where one may begin is a seam, noted per chunk. Seams are
+// bounded in number, since the kernel bounds mappings, and vanish when a range is given back
+// (LargeHeap::purge_range).
 //
 // Under the lock of LargeHeap.
 #include <cstring>
@@ -55,7 +56,11 @@ std::size_t LargeHeap::piece_length(std::size_t chunk, std::size_t most) const {
   return length;
 }
 
+// The kernel moves the setting for huge pages along with the pages and leaves the source its own,
+// so both are without first.
 bool LargeHeap::move_piece(std::size_t from, std::size_t to, std::size_t chunks) {
+  offer_huge_pages(from, chunks, false);
+  offer_huge_pages(to, chunks, false);
   if (!os::move_pages(address_of(from), address_of(to), chunks << kChunkShift)) return false;
   add_seam(from);
   add_seam(from + chunks);

@@ -39,7 +39,8 @@ bool purge(void* address, std::size_t bytes);
 bool renew(void* address, std::size_t bytes);
 
 // Moves the pages of [from, from + bytes) to `to` (both committed, disjoint); `from` then reads
-// as zero. False when the kernel cannot: nothing has changed.
+// as zero. Huge pages are then allowed in both as they were in `from`. False when the kernel
+// cannot: nothing has changed.
 bool move_pages(void* from, void* to, std::size_t bytes);
 
 // Resizes a mapping made by map(), moving it when it must. nullptr when refused: unchanged.

@@ -130,6 +130,18 @@ TEST(a_block_that_cannot_grow_moves_without_a_copy) {
   CHECK_EQ(counter(Counter::kLargeMoved), std::uint64_t{1});
 }
 
+// The part with huge pages and the rest are two mappings, which older kernels do not move together.
+TEST(a_block_with_huge_pages_moves_in_parts) {
+  boot();
+  set("huge_pages", 1);
+  void* block = filled(5 * kMiB);
+  filled(kMiB);  // in the way
+  void* moved = large_heap.resize(block, 10 * kMiB);
+  CHECK(moved != nullptr && moved != block);
+  CHECK_EQ(hz3test::find_difference(moved, 5 * kMiB, 5 * kMiB, 5 * kMiB), hz3test::kNoDifference);
+  CHECK_EQ(fake_os.count(OsCall::kMovePages), std::uint64_t{2});
+}
+
 TEST(a_mapping_of_its_own_is_remapped) {
   fake_os.refuse(OsCall::kReserve);
   boot();
