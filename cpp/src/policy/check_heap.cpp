@@ -24,6 +24,7 @@ constexpr unsigned kLooks = 1000;
 constexpr std::uint64_t kNapNs = 1'000'000;
 
 // True when the books of every page queue could be compared, in this look or an earlier one.
+// Batches that were left in a stash meanwhile stay there until the shard's lock is used again.
 bool look_at_shard(unsigned index, bool is_last, bool (&settled)[kClassCount], Audit* audit) {
   const LockGuard guard(shards[index].lock);
   std::uint64_t queued_spans[kClassCount] = {};
