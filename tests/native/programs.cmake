@@ -52,7 +52,7 @@ hz3_ctest(early_thread LABELS quick COMMAND early_thread)
 # Limits: out of memory and back.
 hz3_test_program(out_of_memory ${HZ3_TESTS_DIR}/native/limits/out_of_memory.cpp)
 hz3_test_program(small_arena ${HZ3_TESTS_DIR}/native/limits/small_arena.cpp)
-foreach(case churn full large)
+foreach(case churn crowd full large)
   hz3_ctest(small_arena_${case} LABELS quick COMMAND small_arena ${case})
   hz3_ctest_environment(small_arena_${case} HZ3_ARENA_BYTES=64M)
 endforeach()

@@ -173,10 +173,10 @@ from hz3py import native
 blocks = []
 try:
     while len(blocks) < 10000:
-        blocks.append(native.allocate(200000))
+        blocks.append(native.allocate(8000))
 except MemoryError:
     pass
-held = len(blocks) * 200000
+held = len(blocks) * 8000
 del blocks
 print(hz3py.stats().shards, held >> 20)
 """

@@ -109,7 +109,7 @@ def test_it_starts_in_a_small_address_space(programs: Programs, limit_mib: int) 
 
 # A churn of four threads in 64 MiB of which 32 are live; the caches would like to keep the rest.
 @pytest.mark.usefixtures("hz3_only")
-@pytest.mark.parametrize("case", ["churn", "full", "large"])
+@pytest.mark.parametrize("case", ["churn", "crowd", "full", "large"])
 @pytest.mark.parametrize("route", ["transfer", "owner_stash", "page_queue"])
 def test_a_full_arena_is_survived(programs: Programs, case: str, route: str) -> None:
     variables = {"HZ3_ARENA_BYTES": "64M", "HZ3_REMOTE_ROUTE": route}

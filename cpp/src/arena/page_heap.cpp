@@ -78,8 +78,8 @@ bool PageHeap::fits_better(const Segment& candidate, const Segment* best, unsign
 
 // Fullest first: buckets in rising order of free pages. A segment whose longest run is known to be
 // too short costs a look but no search.
-Segment* PageHeap::find(unsigned pages, unsigned alignment_pages, unsigned* run) {
-  const auto tries_allowed = static_cast<unsigned>(knob(Knob::kPackTries));
+Segment* PageHeap::find(unsigned pages, unsigned alignment_pages, unsigned tries_allowed,
+                        unsigned* run) {
   const auto candidates_wanted = static_cast<unsigned>(knob(Knob::kPackBestfitK));
   Segment* best = nullptr;
   unsigned tries = 0;
@@ -143,7 +143,8 @@ Segment* PageHeap::find_anywhere(unsigned shard, unsigned pages, unsigned alignm
     Segment* segment = find_active(shard, pages, alignment_pages, run);
     if (segment != nullptr) return segment;
   }
-  Segment* segment = find(pages, alignment_pages, run);
+  const auto tries_allowed = static_cast<unsigned>(knob(Knob::kPackTries));
+  Segment* segment = find(pages, alignment_pages, tries_allowed, run);
   if (segment != nullptr) join_active_set(shard, segment);
   return segment;
 }
@@ -209,9 +210,11 @@ std::size_t PageHeap::allocate(unsigned pages, unsigned alignment_pages, Opening
   }
   if (segment == nullptr) {
     segment = open_segment();
+    run = 0;
+    // The bound of the search is there to save time, not to refuse memory.
+    if (segment == nullptr) segment = find(pages, alignment_pages, kAllSegments, &run);
     if (segment == nullptr) return kNoPage;
     join_active_set(shard, segment);
-    run = 0;
   }
   return take(segment, run, pages, zeroed);
 }

@@ -3,7 +3,8 @@
 // One heap for the whole process, so that a run freed by one shard serves the next request of any
 // other. A request goes to the active set of the shard, if there is one, then to the pack pool: the
 // fullest of K open segments that fit, dirty pages first, lowest address first; only then is a new
-// segment opened. Any thread; own lock, taken after a shard's.
+// segment opened. When none can be, no open one is left out. Any thread; own lock, taken after a
+// shard's.
 //
 // page_heap.cpp places runs; upkeep.cpp is what happens from time to time: purging, quarantine.
 #pragma once
@@ -86,11 +87,12 @@ class PageHeap {
   // Below this a collapse is not worth a system call: 4 MiB.
   static constexpr std::size_t kCollapseFloorPages = 512;
   static constexpr unsigned kOpenAhead = 4;  // segments made accessible with one system call
+  static constexpr unsigned kAllSegments = ~0u;
 
   // What to give back at the end of a generation.
   enum class Stale { kAll, kAged, kFrozen };
 
-  Segment* find(unsigned pages, unsigned alignment_pages, unsigned* run);
+  Segment* find(unsigned pages, unsigned alignment_pages, unsigned tries_allowed, unsigned* run);
   Segment* find_active(unsigned shard, unsigned pages, unsigned alignment_pages, unsigned* run);
   Segment* find_anywhere(unsigned shard, unsigned pages, unsigned alignment_pages, unsigned* run);
   void join_active_set(unsigned shard, Segment* segment);

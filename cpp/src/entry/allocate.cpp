@@ -45,9 +45,26 @@ void* take_from_class(ThreadCache* cache, unsigned class_index) {
   return bin.newest != nullptr ? bin.pop() : cache->refill(code);
 }
 
-// There is no run of pages for another span of this class. Reclaim may find some, here or in other
-// threads. After that, partly used spans of larger classes may still have a block: one that is too
-// large is better than none.
+// Whoever asked for an alignment relies on that of the class.
+std::size_t alignment_of(unsigned class_index) {
+  return std::size_t{1} << lowest_bit(kClasses[class_index].block_bytes);
+}
+
+// A block of a wide class among the large blocks, which take what the kernel gives. Smaller ones
+// would waste most of a chunk each.
+void* allocate_outside(unsigned class_index) {
+  if (class_index < kFirstWideClass) return nullptr;
+  std::size_t stale_bytes = 0;
+  void* block = large_heap.allocate(kClasses[class_index].block_bytes, alignment_of(class_index),
+                                    &stale_bytes);
+  if (block != nullptr) count_shared(Counter::kReclaimOutside);
+  return block;
+}
+
+// There is no run of pages for another span of this class. Reclaim may find some. A wide block then
+// leaves the arena: what else there is lies in caches of other threads or is cut too short. The
+// others wait for those caches. After that, partly used spans of larger classes may still have a
+// block: one that is too large is better than none.
 HZ3_COLD void* rescue(ThreadCache* cache, unsigned class_index) {
   Attempts attempts;
   void* block = nullptr;
@@ -55,9 +72,11 @@ HZ3_COLD void* rescue(ThreadCache* cache, unsigned class_index) {
   do {
     pages = reclaim_for(cache);
     block = take_from_class(cache, class_index);
+    if (block == nullptr && !attempts.has_more_at_once(pages)) {
+      block = allocate_outside(class_index);
+    }
   } while (block == nullptr && attempts.another(pages));
-  // Whoever asked for an alignment relies on that of the class.
-  const std::size_t alignment = std::size_t{1} << lowest_bit(kClasses[class_index].block_bytes);
+  const std::size_t alignment = alignment_of(class_index);
   for (unsigned larger = class_index + 1; block == nullptr && larger < kClassCount; ++larger) {
     if (kClasses[larger].block_bytes % alignment != 0) continue;
     block = take_from_class(cache, larger);
@@ -176,9 +195,7 @@ void* reallocate(void* block, std::size_t size) {
       return nullptr;
     }
     old_bytes = block_bytes_of(code);
-    // Down to half the block stays where it is: a copy would cost more than the rest is worth.
-    if (size <= old_bytes && size >= old_bytes / 2) return block;
-    if (size < old_bytes && old_bytes == kMinBlockBytes) return block;
+    if (stays_in_place(old_bytes, size)) return block;
   } else {
     old_bytes = large_heap.usable_size(block);
     if (old_bytes == 0) {
@@ -188,6 +205,8 @@ void* reallocate(void* block, std::size_t size) {
     if (size > kMaxClassBytes) {
       void* resized = large_heap.resize(block, size);
       if (resized != nullptr) return resized;
+    } else if (old_bytes <= kMaxClassBytes && stays_in_place(old_bytes, size)) {
+      return block;  // of a wide class, outside the arena
     }
   }
   void* fresh = allocate(size);

@@ -58,6 +58,12 @@ HZ3_ALWAYS_INLINE void release(void* block) {
 
 }  // namespace raw
 
+// Whether a block of a class is resized by doing nothing: down to half of it a copy would cost more
+// than the rest is worth.
+constexpr bool stays_in_place(std::size_t block_bytes, std::size_t wanted) {
+  return wanted <= block_bytes && (wanted >= block_bytes / 2 || block_bytes == kMinBlockBytes);
+}
+
 namespace checked {
 
 void* allocate(std::size_t size);

@@ -125,13 +125,12 @@ HZ3_NOINLINE void release_outside_arena(void* block, Claim claim) {
 // Resizing without a copy, as in raw::reallocate(). nullptr: only a copy can help.
 void* resize_in_place(void* block, const Held& held, std::size_t size) {
   const std::size_t wanted = padded(size);
-  if (!arena.contains(block)) {
-    return wanted > kMaxClassBytes ? hand_out(large_heap.resize(block, wanted), size) : nullptr;
+  if (wanted > kMaxClassBytes && !arena.contains(block)) {
+    return hand_out(large_heap.resize(block, wanted), size);
   }
   const std::size_t block_bytes = held.asked_bytes + held.slack;
-  const bool fits = wanted <= block_bytes;
-  return fits && (size >= block_bytes / 2 || block_bytes == kMinBlockBytes) ? hand_out(block, size)
-                                                                            : nullptr;
+  const bool stays = block_bytes <= kMaxClassBytes && stays_in_place(block_bytes, wanted);
+  return stays ? hand_out(block, size) : nullptr;
 }
 
 }  // namespace

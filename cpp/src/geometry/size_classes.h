@@ -29,7 +29,8 @@ using Tag = std::uint16_t;
 inline constexpr unsigned kStepClasses = 16;     // 16 .. 256
 inline constexpr unsigned kMidClasses = 5 * 8;   // 288 .. 8 Ki
 inline constexpr unsigned kWideClasses = 5 * 4;  // 10 Ki .. 256 Ki
-inline constexpr unsigned kClassCount = kStepClasses + kMidClasses + kWideClasses;
+inline constexpr unsigned kFirstWideClass = kStepClasses + kMidClasses;
+inline constexpr unsigned kClassCount = kFirstWideClass + kWideClasses;
 
 // The classes of 16, 32 and 48 bytes: more than one block fits into a cache line.
 inline constexpr unsigned kTinyClasses = 3;
@@ -56,19 +57,19 @@ constexpr unsigned class_of_size(std::size_t size) {
     return kStepClasses + (doubling - 8) * 8 + step;
   }
   const unsigned step = static_cast<unsigned>((size - 1) >> (doubling - 2)) & 3;
-  return kStepClasses + kMidClasses + (doubling - 13) * 4 + step;
+  return kFirstWideClass + (doubling - 13) * 4 + step;
 }
 
 namespace detail {
 
 constexpr std::size_t block_bytes_of(unsigned index) {
   if (index < kStepClasses) return (index + 1) * kMinBlockBytes;
-  if (index < kStepClasses + kMidClasses) {
+  if (index < kFirstWideClass) {
     const unsigned offset = index - kStepClasses;
     const std::size_t base = std::size_t{256} << (offset / 8);
     return base + (offset % 8 + 1) * (base / 8);
   }
-  const unsigned offset = index - kStepClasses - kMidClasses;
+  const unsigned offset = index - kFirstWideClass;
   const std::size_t base = std::size_t{8192} << (offset / 4);
   return base + (offset % 4 + 1) * (base / 4);
 }

@@ -1,4 +1,4 @@
-// Large blocks: everything above 256 KiB.
+// Large blocks: everything above 256 KiB, and above 8 KiB what a full arena has no room for.
 //
 // They are runs of 64 KiB chunks in a reserved region of their own. A freed block stays resident
 // for a while (the cache of large blocks: bounded in bytes, oldest first) and serves the next

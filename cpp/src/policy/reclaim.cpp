@@ -65,6 +65,10 @@ bool Attempts::another(std::size_t pages) {
   return true;
 }
 
+bool Attempts::has_more_at_once(std::size_t pages) const {
+  return pages >= knob_size(Knob::kReclaimBudgetPages) && made_ + 1 < kMostAttempts;
+}
+
 void answer_summons(ThreadCache* cache) {
   cache->summons_seen = summons.load(std::memory_order_relaxed);
   cache->counters.add(Counter::kReclaimSummons);

@@ -26,6 +26,9 @@ class Attempts {
   // False when it is time to give up. `pages`: what the last attempt freed.
   bool another(std::size_t pages);
 
+  // The last attempt ended because it had freed its budget: the next one finds more at once.
+  bool has_more_at_once(std::size_t pages) const;
+
  private:
   unsigned made_ = 0;
   unsigned idle_ = 0;

@@ -45,6 +45,7 @@ constexpr hz3_counter_info kTable[] = {
     {"reclaim_focus_blocks", "blocks", "blocks brought home to empty one segment first"},
     {"reclaim_summons", "events", "thread caches flushed because another thread ran short"},
     {"reclaim_upgrades", "events", "requests served by a larger class for want of pages"},
+    {"reclaim_outside", "events", "blocks above 8 KiB put among the large ones for want of pages"},
     {"purge_calls", "events", "pieces given back to the system"},
     {"purge_bytes", "bytes", "bytes given back to the system"},
     {"purge_collapses", "events", "purges of everything because the pages in use collapsed"},

@@ -54,6 +54,7 @@ enum class Counter : unsigned {
   kReclaimFocusBlocks,
   kReclaimSummons,
   kReclaimUpgrades,
+  kReclaimOutside,
   kPurgeCalls,
   kPurgeBytes,
   kPurgeCollapses,

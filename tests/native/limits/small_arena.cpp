@@ -4,11 +4,16 @@
 //   small_arena churn [--threads N] [--rounds N] [--share-kib N] [--seed N]
 //       every thread goes through phases of very different sizes and hands blocks to the others;
 //       no request may fail
+//   small_arena crowd [--rounds N] [--seed N]
+//       a hundred threads with three blocks of 30 to 200 kB each, of which they replace one after
+//       the other: half the arena is live, the rest lies in caches; no request may fail
 //   small_arena full
-//       NULL and ENOMEM when nothing is left, from every thread, and full recovery
+//       NULL and ENOMEM for blocks up to 8 KiB when nothing is left, from every thread, and full
+//       recovery
 //   small_arena large
-//       blocks above 256 KiB do not live in the arena: they go on while it is full
+//       blocks above 8 KiB need not live in the arena: they go on while it is full
 #include <pthread.h>
+#include <sched.h>
 
 #include <cerrno>
 #include <initializer_list>
@@ -144,6 +149,40 @@ void churn(const hz3test::Options& options) {
   CHECK(counter("reclaim_pages") > 0);
 }
 
+constexpr unsigned kCrowd = 100;
+pthread_barrier_t crowd_is_there;
+
+void* crowd_thread(void* argument) {
+  hz3test::Random random(seed, reinterpret_cast<std::uintptr_t>(argument));
+  Block held[3] = {};
+  pthread_barrier_wait(&crowd_is_there);
+  for (std::uint64_t round = 0; round < rounds; ++round) {
+    Block& block = held[random.below(3)];
+    check_and_free(block);
+    block = make(random, {30000, 200000});
+    if (round % 8 == 0) sched_yield();
+  }
+  for (const Block& block : held) check_and_free(block);
+  return nullptr;
+}
+
+void crowd(const hz3test::Options& options) {
+  rounds = options.number("--rounds", 1000);
+  seed = options.seed();
+  pthread_t handles[kCrowd];
+  CHECK_EQ(pthread_barrier_init(&crowd_is_there, nullptr, kCrowd), 0);
+  for (std::uintptr_t index = 0; index < kCrowd; ++index) {
+    void* argument = reinterpret_cast<void*>(index);
+    CHECK_EQ(pthread_create(&handles[index], nullptr, crowd_thread, argument), 0);
+  }
+  for (const pthread_t handle : handles) CHECK_EQ(pthread_join(handle, nullptr), 0);
+  for (const char* name : {"reclaim_calls", "reclaim_summons", "reclaim_outside"}) {
+    hz3test::say(1, "%s %llu\n", name, static_cast<unsigned long long>(counter(name)));
+  }
+  CHECK_EQ(counter("alloc_failed"), std::uint64_t{0});
+  CHECK(counter("reclaim_calls") > 0);
+}
+
 std::size_t exhaust(void** blocks, std::size_t size) {
   std::size_t count = 0;
   errno = 0;
@@ -172,7 +211,7 @@ void full() {
   auto** blocks = hz3test::map_zeroed<void*>(kMostBlocks);
   std::size_t first[4] = {};
   CHECK_EQ(pthread_barrier_init(&arena_is_full, nullptr, 2), 0);
-  constexpr std::size_t kSizes[] = {48, 5000, 30000, 200000};
+  constexpr std::size_t kSizes[] = {48, 700, 5000, 8192};
   for (int round = 0; round < 3; ++round) {
     for (unsigned index = 0; index < 4; ++index) {
       const std::size_t size = kSizes[index];
@@ -197,20 +236,41 @@ void full() {
   }
 }
 
+// Blocks outside count among the large ones, to the byte.
+void check_observation(std::size_t large_bytes) {
+  auto* look = hz3test::find_function<decltype(hz3_observe)>("hz3_observe");
+  hz3_observation seen = {};
+  seen.struct_bytes = sizeof seen;
+  CHECK_EQ(look(&seen, nullptr, 0), HZ3_OK);
+  CHECK(seen.large_live_bytes >= large_bytes);
+  CHECK_EQ(seen.live_bytes + seen.thread_cache_bytes + seen.remote_stash_bytes + seen.stash_bytes +
+               seen.spill_bytes + seen.transfer_bytes + seen.central_bytes + seen.tail_waste_bytes +
+               seen.free_pages_bytes + seen.large_live_bytes + seen.large_cache_bytes +
+               seen.metadata_bytes + seen.page_queue_bytes,
+           seen.heap_resident_bytes);
+}
+
 void large() {
   auto** blocks = hz3test::map_zeroed<void*>(kMostBlocks);
-  const std::size_t count = exhaust(blocks, 30000);
-  const std::size_t size = std::size_t{1} << 20;
-  Block held[100];
-  for (Block& block : held) {
-    block = {heap::malloc(size), size};
-    CHECK(block.address != nullptr);
-    hz3test::fill_pattern(block.address, size, size);
+  const std::size_t count = exhaust(blocks, 8192);
+  constexpr std::size_t kSizes[] = {9000, 30000, 200000, std::size_t{1} << 20};
+  Block held[400];
+  for (std::size_t index = 0; index < 400; ++index) {
+    const std::size_t size = kSizes[index % 4];
+    held[index] = {heap::malloc(size), size};
+    CHECKF(held[index].address != nullptr, "no memory for block %zu of %zu bytes", index, size);
+    hz3test::fill_pattern(held[index].address, size, size);
   }
-  CHECK(heap::malloc(30000) == nullptr);
+  CHECK(heap::malloc(8000) == nullptr);
+  CHECK_EQ(counter("reclaim_outside"), std::uint64_t{300});
+  check_observation(100 * (kSizes[0] + kSizes[1] + kSizes[2] + kSizes[3]));
   for (const Block& block : held) check_and_free(block);
+  auto* check = hz3test::find_function<decltype(hz3_check_heap)>("hz3_check_heap");
+  CHECK_EQ(check(), std::size_t{0});
   for (std::size_t block = 0; block < count; ++block) heap::free(blocks[block]);
+  CHECK(heap::malloc(8000) != nullptr);
   CHECK(heap::malloc(30000) != nullptr);
+  CHECK_EQ(counter("reclaim_outside"), std::uint64_t{300});
 }
 
 }  // namespace
@@ -220,12 +280,14 @@ int main(int argc, char** argv) {
   const char* what = argc > 1 ? argv[1] : "";
   if (std::strcmp(what, "churn") == 0) {
     churn(options);
+  } else if (std::strcmp(what, "crowd") == 0) {
+    crowd(options);
   } else if (std::strcmp(what, "full") == 0) {
     full();
   } else if (std::strcmp(what, "large") == 0) {
     large();
   } else {
-    hz3test::fail(__FILE__, __LINE__, "small_arena churn | full | large");
+    hz3test::fail(__FILE__, __LINE__, "small_arena churn | crowd | full | large");
   }
   return 0;
 }

@@ -68,6 +68,22 @@ TEST(tries_bound_the_search) {
   CHECK_EQ(heap_counter(Counter::kPackTries) - before, std::uint64_t{5});
 }
 
+// The bound saves time where a new segment can be opened instead. Where none can, no run is missed.
+TEST(a_full_arena_is_searched_to_the_end) {
+  fill_segments(32);
+  for (unsigned segment = 0; segment < 10; ++segment) {
+    for (unsigned first = 0; first < 32; first += 4) release_pages(segment, first, 2);
+  }
+  release_pages(10, 0, 24);  // in neither the buckets before the tries run out nor the emptiest
+  for (unsigned first = 0; first < 64; first += 4) release_pages(11, first, 2);
+  set("pack_tries", 4);
+  CHECK_EQ(take_pages(8), kNoPage);
+  bool zeroed = false;
+  const std::size_t page = page_heap.allocate(8, 1, PageHeap::Opening::kAllowed, &zeroed);
+  CHECK(page != kNoPage);
+  CHECK_EQ(segment_of(page), 10U);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) { return hz3test::run_tests(argc, argv); }

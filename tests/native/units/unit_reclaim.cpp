@@ -1,9 +1,11 @@
 // Reclaim: a full arena is survived as long as caches hold what is wanted, within a budget, one
-// segment first; other threads' caches follow a summons.
+// segment first; other threads' caches follow a summons; blocks above 8 KiB leave the arena.
 #include <pthread.h>
 
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
+#include <iterator>
 
 #include "arena/page_heap.h"
 #include "cache/thread_cache.h"
@@ -21,6 +23,7 @@ namespace {
 
 using namespace hz3;
 using hz3test::fake_os;
+using hz3test::OsCall;
 
 constexpr std::size_t kArenaBytes = std::size_t{64} << 20;
 constexpr std::size_t kMost = kArenaBytes / 64;
@@ -48,10 +51,18 @@ void boot_small() {
 
 ThreadCache& cache() { return static_cast<ThreadCache&>(*current_cache); }
 
-// Takes blocks of `size` until there are none; returns how many there were.
+void refuse_more_memory() {
+  for (const OsCall call : {OsCall::kReserve, OsCall::kMap, OsCall::kCommit}) fake_os.refuse(call);
+}
+
+// Takes blocks of `size` until there are none, in the arena or, with no more from the system once
+// it is full, outside; returns how many there were.
 std::size_t exhaust(std::size_t size) {
   std::size_t count = 0;
-  while (count < kMost && (blocks[count] = hz3_malloc(size)) != nullptr) ++count;
+  while (count < kMost && (blocks[count] = hz3_malloc(size)) != nullptr) {
+    if (!arena.contains(blocks[count++])) refuse_more_memory();
+  }
+  fake_os.allow_all();
   return count;
 }
 
@@ -192,6 +203,70 @@ TEST(a_larger_class_helps_out) {
   CHECK(counter("reclaim_upgrades") >= 2);
   hz3_free(block);
   hz3_free(aligned);
+}
+
+// Sizes that no run of pages is left for; the last one of a class.
+constexpr std::size_t kWideSizes[] = {9000, 16384, 30000, 65536, 65537, 200'000, 262'144};
+
+TEST(wide_blocks_leave_a_full_arena) {
+  boot_small();
+  const std::size_t count = exhaust(8192);
+  const std::uint64_t failed = counter("alloc_failed");
+  for (const std::size_t size : kWideSizes) {
+    auto* block = static_cast<unsigned char*>(hz3_calloc(1, size));
+    CHECKF(block != nullptr, "no memory for %zu bytes", size);
+    CHECK(!arena.contains(block));
+    CHECK(hz3_usable_size(block) >= size);
+    CHECK_EQ(hz3_owns(block), 1);
+    for (std::size_t i = 0; i < size; ++i) CHECK_EQ(unsigned{block[i]}, 0U);
+    block[size - 1] = 1;
+    void* aligned = hz3_aligned_alloc(size & (~size + 1), size);
+    CHECK(aligned != nullptr);
+    CHECK_EQ(reinterpret_cast<std::uintptr_t>(aligned) & ((size & (~size + 1)) - 1), 0U);
+    CHECK_EQ(hz3_check_heap(), std::size_t{0});
+    hz3_free(block);
+    hz3_free(aligned);
+  }
+  CHECK_EQ(counter("alloc_failed"), failed);
+  CHECK_EQ(counter("reclaim_outside"), std::uint64_t{2 * std::size(kWideSizes)});
+  CHECK(hz3_malloc(5000) == nullptr);  // below 8 KiB a block would waste most of a chunk
+  free_first(count);
+  CHECK(arena.contains(hz3_malloc(30000)));
+}
+
+// In both directions, and in place as long as it fits.
+TEST(blocks_outside_are_resized) {
+  boot_small();
+  const std::size_t count = exhaust(8192);
+  auto* block = static_cast<char*>(hz3_malloc(40000));
+  std::strcpy(block, "kept");
+  CHECK(hz3_realloc(block, 60000) == block);
+  const std::size_t room = hz3_usable_size(block);
+  CHECK(hz3_realloc(block, room / 2) == block);
+  for (const std::size_t size : {100'000U, 250'000U, 2'000'000U, 90'000U, 10'000U}) {
+    block = static_cast<char*>(hz3_realloc(block, size));
+    CHECKF(block != nullptr, "no memory for %zu bytes", size);
+    CHECK(std::strcmp(block, "kept") == 0);
+    CHECK(!arena.contains(block));
+  }
+  free_first(count);
+  block = static_cast<char*>(hz3_realloc(block, 200));
+  CHECK(arena.contains(block));
+  CHECK(std::strcmp(block, "kept") == 0);
+  hz3_free(block);
+  CHECK_EQ(hz3_check_heap(), std::size_t{0});
+}
+
+// With a budget the arena is searched on, attempt by attempt, before anything leaves it.
+TEST(nothing_leaves_the_arena_while_reclaim_finds_more) {
+  boot_small();
+  set("transfer_bytes", 64 << 20);
+  set("reclaim_budget_pages", 1);
+  const std::size_t count = exhaust(16384);
+  const std::uint64_t outside = counter("reclaim_outside");
+  free_first(count);
+  for (int i = 0; i < 100; ++i) CHECK(arena.contains(hz3_malloc(200'000)));
+  CHECK_EQ(counter("reclaim_outside"), outside);
 }
 
 // Tiny blocks of another shard are a last resort, not a failure.
