@@ -1,11 +1,12 @@
-// Taking collapses and regretting them; see collapse.h.
+// Telling collapses and regretting them; see collapse.h.
 #include "arena/collapse.h"
 
 namespace hz3 {
 
-bool Collapse::take(std::size_t used, std::size_t percent) {
+bool Collapse::note_fall(std::size_t used, std::size_t percent) {
+  lowest_ = min_of(lowest_, used);
   if (!is_collapse(used, percent)) return false;
-  // One fall is often taken in steps: the first one knows the peak.
+  // One fall is often told in steps: the first one knows the peak.
   if (watch_ == 0) regret_level_ = peak_ / 2;
   watch_ = kWatched;
   peak_ = used;

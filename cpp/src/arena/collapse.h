@@ -17,21 +17,15 @@ namespace hz3 {
 class Collapse {
  public:
   // Peaks below `floor` are not worth a system call.
-  explicit constexpr Collapse(std::size_t floor) : floor_(floor) {}
+  explicit constexpr Collapse(std::size_t floor = std::size_t{4} << 20) : floor_(floor) {}
 
   void note_rise(std::size_t used) {
     peak_ = max_of(peak_, used);
     if (watch_ != 0 && used >= regret_level_) regret();
   }
 
-  // True when this fall is a collapse: below `percent` of the recent peak.
-  bool note_fall(std::size_t used, std::size_t percent) {
-    lowest_ = min_of(lowest_, used);
-    return is_collapse(used, percent);
-  }
-
-  // True once for each collapse.
-  bool take(std::size_t used, std::size_t percent);
+  // True once for each collapse: when this fall to below `percent` of the recent peak is one.
+  bool note_fall(std::size_t used, std::size_t percent);
 
   // `passed`: how many generations ended at once; the clock is read on slow events only.
   void end_generation(std::size_t used, std::uint64_t passed);
@@ -47,7 +41,7 @@ class Collapse {
   void regret();
 
   std::size_t floor_;
-  std::size_t peak_ = 0;           // since the last fall that was taken
+  std::size_t peak_ = 0;           // since the last collapse
   std::size_t lowest_ = 0;         // in this generation
   std::size_t lowest_before_ = 0;  // in the one before
   std::size_t regret_level_ = 0;

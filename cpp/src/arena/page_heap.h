@@ -84,8 +84,8 @@ class PageHeap {
 
  private:
   static constexpr unsigned kBuckets = 33;  // by free pages, eight to a bucket; 32: all free
-  // Below this a collapse is not worth a system call: 4 MiB.
-  static constexpr std::size_t kCollapseFloorPages = 512;
+  // A fall from less is not worth a larger budget: 4 MiB.
+  static constexpr std::size_t kFallFloorPages = 512;
   static constexpr unsigned kOpenAhead = 4;  // segments made accessible with one system call
   static constexpr unsigned kAllSegments = ~0u;
 
@@ -110,7 +110,7 @@ class PageHeap {
   std::size_t purge_segment(Segment* segment, std::size_t budget_bytes, Stale stale, bool* refused);
   bool purge_run(Segment* segment, unsigned first, unsigned pages);
   bool has_fallen_below(std::size_t percent) const {
-    return recent_peak_ >= kCollapseFloorPages && used_pages_ < recent_peak_ * percent / 100;
+    return recent_peak_ >= kFallFloorPages && used_pages_ < recent_peak_ * percent / 100;
   }
   void freeze_excess(std::size_t pages);
   void thaw_all();

@@ -51,8 +51,8 @@ struct Bin {
     return block;
   }
 
-  // After a thread vanished between two of the stores above: what top says counts, and newest is
-  // the block on top. One block may be lost, none can be there twice.
+  // After a thread vanished between two stores of pop or of push: what top says counts, and newest
+  // is the block on top. One block may be lost, none can be there twice.
   void settle() {
     if (top == floor) {
       newest = nullptr;

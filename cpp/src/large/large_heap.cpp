@@ -307,8 +307,7 @@ bool LargeHeap::release(void* block) {
     } else {
       free_range(range, RangeState::kDirty);
     }
-    const std::size_t percent = knob_size(Knob::kPurgeCollapse);
-    collapsed = collapse_.note_fall(used_bytes_, percent) && collapse_.take(used_bytes_, percent);
+    collapsed = collapse_.note_fall(used_bytes_, knob_size(Knob::kPurgeCollapse));
     if (collapsed) counters_.add(Counter::kPurgeCollapses);
   }
   lock_.unlock();

@@ -99,7 +99,6 @@ class LargeHeap {
     std::size_t asked_bytes;
   };
   static constexpr unsigned kMappingLists = 256;
-  static constexpr std::size_t kCollapseFloorBytes = std::size_t{4} << 20;
 
   bool in_region(const void* block) const {
     return reinterpret_cast<std::uintptr_t>(block) - base_ < bytes_;
@@ -167,7 +166,7 @@ class LargeHeap {
   std::size_t used_bytes_ = 0;
   std::size_t dirty_bytes_ = 0;
   std::size_t peak_bytes_ = 0;
-  Collapse collapse_{kCollapseFloorBytes};
+  Collapse collapse_;
   Mapping* mappings_[kMappingLists] = {};
   CounterBlock counters_;
 };

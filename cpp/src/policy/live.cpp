@@ -10,12 +10,10 @@
 namespace hz3 {
 namespace {
 
-constexpr std::size_t kCollapseFloorBytes = std::size_t{4} << 20;
-
 // relaxed: a sum, nothing is published through it
 constinit std::atomic<std::int64_t> live_bytes{0};
 constinit FutexLock lock;
-constinit Collapse collapse{kCollapseFloorBytes};  // under the lock
+constinit Collapse collapse;  // under the lock
 
 // What one thread took and another one gave may be reported in the wrong order.
 std::size_t not_negative(std::int64_t bytes) {
@@ -35,8 +33,7 @@ bool report_live(ThreadCache* cache) {
   if (change >= 0) {
     collapse.note_rise(live);
   } else {
-    const std::size_t percent = knob_size(Knob::kPurgeCollapse);
-    collapsed = collapse.note_fall(live, percent) && collapse.take(live, percent);
+    collapsed = collapse.note_fall(live, knob_size(Knob::kPurgeCollapse));
   }
   lock.unlock();
   return collapsed;

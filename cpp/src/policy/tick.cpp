@@ -22,7 +22,7 @@ namespace {
 constexpr std::uint32_t kEventsPerClockRead = 32;
 constexpr std::uint64_t kNsPerMs = 1'000'000;
 // Pages in use below this share of their recent peak lift the budget of a purge.
-constexpr std::size_t kBudgetCollapsePercent = 25;
+constexpr std::size_t kBudgetFallPercent = 25;
 
 // relaxed: whoever wins the exchange does the work; nothing else is published through it
 constinit std::atomic<std::uint64_t> generation_ends_ns{0};
@@ -45,7 +45,7 @@ void end_generation(ThreadCache* cache, std::uint64_t now_ns, std::uint64_t dela
   share_parking();
   decay_routes(cache->user, false);
   const std::size_t budget = knob_size(Knob::kPurgeBudgetBytes);
-  page_heap.purge_aged(page_heap.take_fall(kBudgetCollapsePercent) ? SIZE_MAX : budget);
+  page_heap.purge_aged(page_heap.take_fall(kBudgetFallPercent) ? SIZE_MAX : budget);
   page_heap.tend_quarantine(now_ns);
   end_live_generation(passed);
   large_heap.end_generation(now_ns - min_of(now_ns, delay_ns), budget, passed);

@@ -65,6 +65,7 @@ class Nearest {
 
   void consider(const char* candidate) {
     const std::size_t length = std::strlen(candidate) - kPrefix;
+    if (length > kMostCompared) return;
     const std::size_t found = difference(name_, length_, candidate + kPrefix, length);
     if (found * 3 > max_of(length, length_) || found >= least_) return;
     least_ = found;

@@ -18,11 +18,11 @@ void hold(Collapse* collapse, std::size_t used, int generations) {
   for (int i = 0; i < generations; ++i) collapse->end_generation(used, 1);
 }
 
-// Up, up for long, down: true when that was a collapse, which is then taken.
+// Up, up for long, down: true when that was a collapse.
 bool phase(Collapse* collapse, int generations) {
   collapse->note_rise(kHigh);
   hold(collapse, kHigh, generations);
-  return collapse->note_fall(kLow, kPercent) && collapse->take(kLow, kPercent);
+  return collapse->note_fall(kLow, kPercent);
 }
 
 TEST(a_fall_counts_after_a_whole_generation) {
@@ -58,15 +58,15 @@ TEST(a_small_peak_or_a_small_fall_is_none) {
   CHECK(!collapse.note_fall(0, 0));  // turned off
 }
 
-TEST(one_fall_is_taken_in_steps) {
+TEST(one_fall_is_told_in_steps) {
   Collapse collapse(kFloor);
   collapse.note_rise(kHigh);
   hold(&collapse, kHigh, 2);
-  CHECK(collapse.take(200, kPercent));
-  CHECK(!collapse.take(200, kPercent));
+  CHECK(collapse.note_fall(200, kPercent));
+  CHECK(!collapse.note_fall(200, kPercent));
   CHECK(!collapse.note_fall(60, kPercent));
   CHECK(collapse.note_fall(40, kPercent));
-  CHECK(collapse.take(40, kPercent));
+  CHECK(!collapse.note_fall(40, kPercent));
 }
 
 // Generations from a collapse that was regretted until one counts again.
