@@ -97,8 +97,8 @@ class Case(NamedTuple):
 
 
 def classes() -> list[int]:
-    """List the block sizes in bytes: steps of 16, then 8 and at last 4 per doubling."""
-    sizes = list(range(16, 257, 16))
+    """List the block sizes in bytes: 8, steps of 16, then 8 and at last 4 per doubling."""
+    sizes = [8, *range(16, 257, 16)]
     for steps, first, last in ((8, 256, 8 * KI), (4, 8 * KI, LARGEST_CLASS)):
         base = first
         while base < last:
@@ -109,7 +109,7 @@ def classes() -> list[int]:
 
 def block_bytes(case: Case, *, checked: bool) -> int:
     """Return the size of the block that serves the case."""
-    alignment = ALIGNED_ORIGINS.get(case.origin, 16)
+    alignment = ALIGNED_ORIGINS.get(case.origin, 8)
     wanted = case.size + (GUARD if checked else 0)
     if max(wanted, alignment) <= LARGEST_CLASS:
         wanted = max(wanted, alignment)

@@ -33,8 +33,8 @@ constexpr std::size_t kSizes[] = {
 bool is_power_of_two(std::size_t value) { return value != 0 && (value & (value - 1)) == 0; }
 
 // What the caller may expect of the address: the alignment itself if that is a power of two.
-std::size_t expected_alignment(std::size_t alignment) {
-  if (!is_power_of_two(alignment) || alignment < kMaxAlign) return kMaxAlign;
+std::size_t expected_alignment(std::size_t alignment, std::size_t size) {
+  if (!is_power_of_two(alignment) || alignment < kMaxAlign) return natural_alignment(size);
   return alignment;
 }
 
@@ -42,7 +42,7 @@ void memalign_row(std::size_t alignment, std::size_t size) {
   Table::begin("memalign(%#zx, %#zx)", alignment, size);
   errno = kErrnoMark;
   void* block = opaque(::memalign(opaque(alignment), opaque(size)));
-  describe_block(block, size, expected_alignment(alignment), errno);
+  describe_block(block, size, expected_alignment(alignment, size), errno);
   free_row(block);
   Table::end();
 }
@@ -51,7 +51,7 @@ void aligned_alloc_row(std::size_t alignment, std::size_t size) {
   Table::begin("aligned_alloc(%#zx, %#zx)", alignment, size);
   errno = kErrnoMark;
   void* block = heap::aligned_alloc(alignment, size);
-  describe_block(block, size, expected_alignment(alignment), errno);
+  describe_block(block, size, expected_alignment(alignment, size), errno);
   free_row(block);
   Table::end();
 }
@@ -66,7 +66,7 @@ void posix_memalign_row(std::size_t alignment, std::size_t size) {
   const int error = errno;
   Table::add("code=%s untouched=%d ", errno_name(code), block == &mark);
   if (block == &mark) block = nullptr;
-  describe_block(block, size, expected_alignment(alignment), error);
+  describe_block(block, size, expected_alignment(alignment, size), error);
   free_row(block);
   Table::end();
 }

@@ -8,7 +8,7 @@ void malloc_row(std::size_t size) {
   Table::begin("malloc(%#zx)", size);
   errno = kErrnoMark;
   void* block = heap::malloc(size);
-  describe_block(block, size, kMaxAlign, errno);
+  describe_block(block, size, natural_alignment(size), errno);
   free_row(block);
   Table::end();
 }
@@ -41,7 +41,7 @@ void calloc_row(std::size_t count, std::size_t size) {
   void* block = heap::calloc(count, size);
   const int error = errno;
   if (block != nullptr) Table::add("zeroed=%d ", !overflow && is_zeroed(block, total));
-  describe_block(block, total, kMaxAlign, error);
+  describe_block(block, total, natural_alignment(total), error);
   free_row(block);
   Table::end();
 }

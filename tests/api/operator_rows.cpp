@@ -35,19 +35,20 @@ void describe_delete(void* block, Release release) {
 }
 
 void plain_rows(std::size_t size) {
-  void* block = describe_new("new", size, kMaxAlign, [&] { return ::operator new(opaque(size)); });
+  const std::size_t alignment = natural_alignment(size);
+  void* block = describe_new("new", size, alignment, [&] { return ::operator new(opaque(size)); });
   describe_delete(block, [](void* old) { ::operator delete(old); });
-  block = describe_new("new[]", size, kMaxAlign, [&] { return ::operator new[](opaque(size)); });
+  block = describe_new("new[]", size, alignment, [&] { return ::operator new[](opaque(size)); });
   describe_delete(block, [](void* old) { ::operator delete[](old); });
-  block = describe_new("new sized", size, kMaxAlign, [&] { return ::operator new(opaque(size)); });
+  block = describe_new("new sized", size, alignment, [&] { return ::operator new(opaque(size)); });
   describe_delete(block, [&](void* old) { ::operator delete(old, size); });
   block =
-      describe_new("new[] sized", size, kMaxAlign, [&] { return ::operator new[](opaque(size)); });
+      describe_new("new[] sized", size, alignment, [&] { return ::operator new[](opaque(size)); });
   describe_delete(block, [&](void* old) { ::operator delete[](old, size); });
-  block = describe_new("new nothrow", size, kMaxAlign,
+  block = describe_new("new nothrow", size, alignment,
                        [&] { return ::operator new(opaque(size), std::nothrow); });
   describe_delete(block, [](void* old) { ::operator delete(old, std::nothrow); });
-  block = describe_new("new[] nothrow", size, kMaxAlign,
+  block = describe_new("new[] nothrow", size, alignment,
                        [&] { return ::operator new[](opaque(size), std::nothrow); });
   describe_delete(block, [](void* old) { ::operator delete[](old, std::nothrow); });
 }

@@ -17,7 +17,7 @@ void describe_moved(void* block, std::size_t old_size, std::size_t new_size, int
     const std::size_t common = old_size < new_size ? old_size : new_size;
     Table::add("content=%d ", find_difference(block, old_size, common, old_size) == kNoDifference);
   }
-  describe_block(block, new_size, kMaxAlign, error);
+  describe_block(block, new_size, natural_alignment(new_size), error);
 }
 
 void realloc_row(std::size_t old_size, std::size_t new_size) {
@@ -60,7 +60,7 @@ void null_row(std::size_t size) {
   Table::begin("realloc(NULL, %#zx)", size);
   errno = kErrnoMark;
   void* block = heap::realloc(nullptr, size);
-  describe_block(block, size, kMaxAlign, errno);
+  describe_block(block, size, natural_alignment(size), errno);
   free_row(block);
   Table::end();
 }

@@ -25,6 +25,11 @@ namespace hz3test {
 // errno before each call: a value no allocation function sets.
 inline constexpr int kErrnoMark = 111;
 inline constexpr std::size_t kMaxAlign = alignof(std::max_align_t);
+
+// What a caller that names no alignment may expect: an object of `size` bytes can lie there.
+inline constexpr std::size_t natural_alignment(std::size_t size) {
+  return size > kMaxAlign / 2 ? kMaxAlign : kMaxAlign / 2;
+}
 inline constexpr std::size_t kFilledBytes = std::size_t{256} << 10;
 
 // Collects rows in memory of its own and writes them in large pieces.
@@ -63,8 +68,9 @@ inline void describe_block(void* block, std::size_t size, std::size_t alignment,
     return;
   }
   const std::size_t usable = ::malloc_usable_size(block);
-  const bool aligned = reinterpret_cast<std::uintptr_t>(block) % alignment == 0;
-  Table::add("block %s aligned=%d usable=%d", errno_name(error), aligned, usable >= size);
+  const auto address = reinterpret_cast<std::uintptr_t>(block);
+  Table::add("block %s aligned=%d to16=%d usable=%d", errno_name(error), address % alignment == 0,
+             address % kMaxAlign == 0, usable >= size);
   auto* tail = static_cast<char*>(block) + (usable > kFilledBytes ? usable - kEndBytes : 0);
   const std::size_t length = usable > kFilledBytes ? kEndBytes : usable;
   fill_pattern(block, length, size);

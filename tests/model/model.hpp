@@ -52,7 +52,7 @@ inline constexpr const char* kProfileNames[] = {"small", "app", "edges", "large"
 std::size_t draw_size(Random& random, Profile profile);
 Operation draw_operation(Random& random, Profile profile, std::uint32_t slots);
 
-// One bit per 16 bytes of address space in use, for all threads: a block that overlaps a live one
+// One bit per 8 bytes of address space in use, for all threads: a block that overlaps a live one
 // finds a bit already set. Its memory never comes from the allocator under test.
 class Shadow {
  public:

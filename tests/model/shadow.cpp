@@ -7,7 +7,7 @@
 namespace hz3test {
 namespace {
 
-constexpr std::size_t kGranuleBytes = 16;
+constexpr std::size_t kGranuleBytes = 8;
 constexpr unsigned kRegionBits = 22;  // one bitmap per 4 MiB of address space
 constexpr std::size_t kRegionBytes = std::size_t{1} << kRegionBits;
 constexpr std::size_t kWordsPerRegion = kRegionBytes / kGranuleBytes / 64;

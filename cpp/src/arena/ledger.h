@@ -1,7 +1,7 @@
 // The ledger of the checked build: which blocks of the arena the program holds, and how much of
 // each it did not ask for.
 //
-// One entry per 16 bytes, at the place where a block may start; the other build has none. Whoever
+// One entry per 8 bytes, at the place where a block may start; the other build has none. Whoever
 // hands a block out writes its entry; whoever takes it back does so with an exchange, so that of
 // two frees at the same moment exactly one finds it. Any thread, no lock: an entry is a fact of its
 // own, the block itself was published by the program.

@@ -72,7 +72,7 @@ static_assert(sizeof(Bin) == std::size_t{1} << kTagShift);
 // What the hit path touches, and all that the empty cache consists of.
 struct HitPath {
   Bin bins[kCodeCount];
-  Tag size_tags[(kMaxTableBytes >> kMinBlockShift) + 1];  // by (size + 15) / 16
+  Tag size_tags[(kMaxTableBytes >> kMinBlockShift) + 1];  // by (size + 7) / 8
 
   // What the last free has still to write: *late_slot = late_block. [late]
   void** late_slot;

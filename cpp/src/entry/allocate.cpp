@@ -172,7 +172,7 @@ void* allocate_zeroed(std::size_t size) {
 }
 
 void* allocate_aligned(std::size_t alignment, std::size_t size) {
-  if (alignment <= kMinBlockBytes) return allocate(size);
+  if (alignment <= kBlockAlignment) return allocate(max_of(size, alignment));
   const unsigned class_index = class_of_aligned(size == 0 ? 1 : size, alignment);
   if (class_index < kClassCount) return allocate(kClasses[class_index].block_bytes);
   std::size_t stale_bytes = 0;

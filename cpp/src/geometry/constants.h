@@ -24,9 +24,13 @@ inline constexpr std::size_t kMaxClassBytes = 256 * 1024;
 // Up to this size one table look-up finds the class; above it a few instructions of arithmetic.
 inline constexpr std::size_t kMaxTableBytes = 32 * 1024;
 
-// Smallest block, and the alignment of every block.
-inline constexpr unsigned kMinBlockShift = 4;
+// Smallest block. Blocks start on multiples of it.
+inline constexpr unsigned kMinBlockShift = 3;
 inline constexpr std::size_t kMinBlockBytes = std::size_t{1} << kMinBlockShift;
+
+// Every larger block starts on a multiple of this, the strictest alignment of an ordinary type. No
+// object that asks for it fits into the smallest block.
+inline constexpr std::size_t kBlockAlignment = 16;
 
 // Large blocks are cut in chunks of this size.
 inline constexpr unsigned kChunkShift = 16;

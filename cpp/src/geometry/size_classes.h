@@ -1,8 +1,8 @@
 // Size classes: which block sizes exist, how large their spans are, and the codes that tag pages.
 //
-// Sizes rise in steps of 16 bytes up to 256, then in 8 steps per doubling up to 8 KiB, then in 4
-// steps per doubling up to 256 KiB. A request wastes at most 1/8 above 256 bytes and 1/4 above
-// 8 KiB, in the mean 1/16 and 1/8.
+// The smallest size is 8; then sizes rise in steps of 16 bytes up to 256, then in 8 steps per
+// doubling up to 8 KiB, then in 4 steps per doubling up to 256 KiB. A request wastes at most 1/8
+// above 256 bytes and 1/4 above 8 KiB, in the mean 1/16 and 1/8.
 //
 // Codes. A page is tagged with the code of its span; a thread cache has one bin per code.
 //   0                      no block starts here: free page, foreign memory
@@ -26,14 +26,14 @@ using ClassIndex = std::uint8_t;
 using Code = std::uint8_t;
 using Tag = std::uint16_t;
 
-inline constexpr unsigned kStepClasses = 16;     // 16 .. 256
+inline constexpr unsigned kStepClasses = 17;     // 8, then 16 .. 256
 inline constexpr unsigned kMidClasses = 5 * 8;   // 288 .. 8 Ki
 inline constexpr unsigned kWideClasses = 5 * 4;  // 10 Ki .. 256 Ki
 inline constexpr unsigned kFirstWideClass = kStepClasses + kMidClasses;
 inline constexpr unsigned kClassCount = kFirstWideClass + kWideClasses;
 
-// The classes of 16, 32 and 48 bytes: more than one block fits into a cache line.
-inline constexpr unsigned kTinyClasses = 3;
+// The classes of 8, 16, 32 and 48 bytes: more than one block fits into a cache line.
+inline constexpr unsigned kTinyClasses = 4;
 inline constexpr unsigned kCodeCount = 256;
 inline constexpr Code kNoCode = 0;
 inline constexpr unsigned kFirstTinyCode = 1 + kClassCount;
@@ -50,7 +50,8 @@ struct SizeClass {
 
 // Class of a size in [1, kMaxClassBytes], by arithmetic.
 constexpr unsigned class_of_size(std::size_t size) {
-  if (size <= 256) return static_cast<unsigned>((size - 1) >> 4);
+  if (size <= kMinBlockBytes) return 0;
+  if (size <= 256) return 1 + static_cast<unsigned>((size - 1) / kBlockAlignment);
   const unsigned doubling = log2_floor(size - 1);
   if (size <= 8192) {
     const unsigned step = static_cast<unsigned>((size - 1) >> (doubling - 3)) & 7;
@@ -63,7 +64,8 @@ constexpr unsigned class_of_size(std::size_t size) {
 namespace detail {
 
 constexpr std::size_t block_bytes_of(unsigned index) {
-  if (index < kStepClasses) return (index + 1) * kMinBlockBytes;
+  if (index == 0) return kMinBlockBytes;
+  if (index < kStepClasses) return index * kBlockAlignment;
   if (index < kFirstWideClass) {
     const unsigned offset = index - kStepClasses;
     const std::size_t base = std::size_t{256} << (offset / 8);
@@ -108,7 +110,7 @@ constexpr std::array<SizeClass, kClassCount> make_classes() {
 }  // namespace detail
 
 inline constexpr std::array<SizeClass, kClassCount> kClasses = detail::make_classes();
-inline constexpr unsigned kMaxBlocksPerSpan = 512;
+inline constexpr unsigned kMaxBlocksPerSpan = 1024;
 inline constexpr unsigned kMaxPagesPerSpan = kMaxClassBytes >> kPageShift;
 
 // The code under which a span of this class and shard is tagged.

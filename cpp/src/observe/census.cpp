@@ -102,7 +102,7 @@ HZ3_RACY void Census::count_span(const Span& span) {
 void Census::count_pending(const Span& span) {
   const Pending* pending = span.pending.load(std::memory_order_acquire);  // [page-queue]
   if (pending == nullptr) return;
-  for (unsigned word = 0; word < Span::kWords; ++word) {
+  for (unsigned word = 0; word < Span::kMostWords; ++word) {
     std::uint64_t bits = pending->bits[word].load(std::memory_order_relaxed);
     for (; bits != 0; bits &= bits - 1) {
       const unsigned index = word * 64 + lowest_bit(bits);

@@ -13,7 +13,7 @@ namespace {
 
 Span* span_of(const void* block) { return arena.spans[arena.page_of(block)]; }
 
-unsigned count_bits(const std::uint64_t (&bits)[Span::kWords]) {
+unsigned count_bits(const std::uint64_t (&bits)[Span::kMostWords]) {
   unsigned total = 0;
   for (const std::uint64_t word : bits) total += static_cast<unsigned>(std::popcount(word));
   return total;
@@ -27,7 +27,7 @@ constinit PageQueue page_queue;
 struct PageQueue::Packet {
   Span* span;
   Pending* pending;
-  std::uint64_t bits[Span::kWords];
+  std::uint64_t bits[Span::kMostWords];
 };
 
 // Adds a block; returns how many were added. One that is not out of this span was freed before.
@@ -64,7 +64,7 @@ void PageQueue::link(Lane* lane, Pending* pending) {
 unsigned PageQueue::announce(Lane* lane, const Packet& packet, CounterBlock* counters) {
   Pending* pending = packet.pending;
   unsigned published = count_bits(packet.bits);
-  for (unsigned index = 0; index < Span::kWords; ++index) {
+  for (unsigned index = 0; index < Span::kMostWords; ++index) {
     if (packet.bits[index] == 0) continue;
     // release: what the program wrote into the blocks comes before their next use [page-queue]
     const std::uint64_t before =
@@ -140,8 +140,8 @@ void PageQueue::collect(unsigned shard, unsigned class_index, Central* central) 
     // Read first: as soon as the span is not queued, a producer may link it again.
     Pending* next = pending->next.load(std::memory_order_relaxed);
     pending->control.fetch_and(~Pending::kQueued, std::memory_order_seq_cst);  // [page-queue]
-    std::uint64_t bits[Span::kWords];
-    for (unsigned index = 0; index < Span::kWords; ++index) {
+    std::uint64_t bits[Span::kMostWords];
+    for (unsigned index = 0; index < Span::kMostWords; ++index) {
       std::atomic<std::uint64_t>& word = pending->bits[index];
       // relaxed look: what was announced before the line above is visible here
       bits[index] = word.load(std::memory_order_relaxed) == 0

@@ -34,41 +34,49 @@ void Central::unlink(Span* span) {
   span->listed = false;
 }
 
-Span* Central::new_descriptor() {
-  if (descriptors_ == nullptr) {
-    auto* piece = static_cast<Span*>(metadata_allocate(kDescriptorsPerPiece * sizeof(Span)));
+Span* Central::new_descriptor(unsigned length) {
+  Span*& unused = descriptors_[length];
+  if (unused == nullptr) {
+    const std::size_t bytes = descriptor_bytes(length);
+    auto* piece = static_cast<char*>(metadata_allocate(kDescriptorsPerPiece * bytes));
     if (piece == nullptr) return nullptr;
     for (unsigned i = kDescriptorsPerPiece; i-- != 0;) {
-      piece[i].shard = shard_;  // for good
-      piece[i].next = descriptors_;
-      descriptors_ = &piece[i];
+      Span* span = reinterpret_cast<Span*>(piece + i * bytes);
+      span->shard = shard_;  // for good
+      span->next = unused;
+      unused = span;
     }
   }
-  Span* span = descriptors_;
-  descriptors_ = span->next;
+  Span* span = unused;
+  unused = span->next;
   return span;
+}
+
+void Central::drop_descriptor(Span* span) {
+  Span*& unused = descriptors_[span_length_of(span->class_index)];
+  span->next = unused;
+  unused = span;
 }
 
 bool Central::add_span(unsigned class_index, PageHeap::Opening opening) {
   const SizeClass& shape = kClasses[class_index];
-  Span* span = new_descriptor();
+  Span* span = new_descriptor(span_length_of(class_index));
   if (span == nullptr) return false;
+  span->class_index = static_cast<std::uint8_t>(class_index);
   bool zeroed = false;
   const std::size_t page =
       page_heap.allocate(shape.pages, shape.alignment_pages, opening, &zeroed, shard_);
   if (page == kNoPage) {
-    span->next = descriptors_;
-    descriptors_ = span;
+    drop_descriptor(span);
     return false;
   }
   span->start = reinterpret_cast<std::uintptr_t>(arena.address_of_page(page));
   span->first_page = static_cast<std::uint32_t>(page);
-  span->class_index = static_cast<std::uint8_t>(class_index);
   span->free_blocks = shape.blocks;
   unsigned left = shape.blocks;
-  for (std::uint64_t& word : span->free_bits) {
+  for (unsigned index = 0; index < span->words(); ++index) {
     const unsigned here = min_of(left, 64u);
-    word = here == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << here) - 1;
+    span->free_bits[index] = here == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << here) - 1;
     left -= here;
   }
   // Written before a block can be handed out, so that whoever frees one finds them.
@@ -95,15 +103,15 @@ void Central::release(Span* span) {
   page_heap.release(page, shape.pages);
   --classes_[span->class_index].spans;
   counters_.add(Counter::kSpansReleased);
-  span->next = descriptors_;
-  descriptors_ = span;
+  drop_descriptor(span);
 }
 
 // Fills out[want - 1], out[want - 2], ... with rising addresses.
 unsigned Central::take_from(Span* span, void** out, unsigned want) {
   const std::size_t block_bytes = span->size_class().block_bytes;
+  const unsigned words = span->words();
   unsigned taken = 0;
-  for (unsigned index = 0; index < Span::kWords && taken < want; ++index) {
+  for (unsigned index = 0; index < words && taken < want; ++index) {
     std::uint64_t word = span->free_bits[index];
     while (word != 0 && taken < want) {
       const std::size_t block = index * 64 + lowest_bit(word);
@@ -178,9 +186,10 @@ void Central::settle(Span* span, unsigned freed) {
   }
 }
 
-unsigned Central::put_bits(Span* span, const std::uint64_t (&bits)[Span::kWords]) {
+unsigned Central::put_bits(Span* span, const std::uint64_t (&bits)[Span::kMostWords]) {
+  const unsigned words = span->words();
   unsigned freed = 0;
-  for (unsigned index = 0; index < Span::kWords; ++index) {
+  for (unsigned index = 0; index < words; ++index) {
     std::uint64_t twice = span->free_bits[index] & bits[index];
     freed += static_cast<unsigned>(std::popcount(bits[index] & ~twice));
     span->free_bits[index] |= bits[index];

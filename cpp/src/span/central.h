@@ -31,7 +31,7 @@ class Central {
 
   // Puts back the blocks of a span of this shard whose bits are set; returns how many. Reports
   // double frees.
-  unsigned put_bits(Span* span, const std::uint64_t (&bits)[Span::kWords]);
+  unsigned put_bits(Span* span, const std::uint64_t (&bits)[Span::kMostWords]);
 
   struct ClassFigures {
     std::uint64_t spans;
@@ -65,12 +65,13 @@ class Central {
   void settle(Span* span, unsigned freed);
   void link(Span* span);
   void unlink(Span* span);
-  Span* new_descriptor();
+  Span* new_descriptor(unsigned length);
+  void drop_descriptor(Span* span);
   void release(Span* span);
   static unsigned take_from(Span* span, void** out, unsigned want);
 
   Class classes_[kClassCount];
-  Span* descriptors_ = nullptr;
+  Span* descriptors_[kSpanLengths] = {};
   std::uint8_t shard_ = 0;
   CounterBlock counters_;
 };

@@ -11,7 +11,7 @@ void audit_bits(const Span& span, Audit* audit) {
   const void* where = reinterpret_cast<const void*>(span.start);
   const SizeClass& shape = span.size_class();
   unsigned free_blocks = 0;
-  for (unsigned index = 0; index < kMaxBlocksPerSpan; ++index) {
+  for (unsigned index = 0; index < 64 * span.words(); ++index) {
     if (!span.is_free(index)) continue;
     ++free_blocks;
     if (index >= shape.blocks) {
@@ -51,7 +51,7 @@ void audit_pending(const Span& span, Audit* audit) {
   const auto where = span.start;
   audit->expect(pending->span == &span, "the marks of a span name it", where);
   bool any = false;
-  for (unsigned index = 0; index < Span::kWords; ++index) {
+  for (unsigned index = 0; index < Span::kMostWords; ++index) {
     // acquire: the block was given up before it was marked, and the control word reads as it was
     // then or later [page-queue]
     const std::uint64_t bits = pending->bits[index].load(std::memory_order_acquire);

@@ -89,7 +89,7 @@ void report_invalid_free(InvalidFree kind, const void* pointer, BlockFacts facts
 void report_inside(const void* pointer, const void* start, std::size_t block_bytes) {
   const std::uintptr_t offset =
       reinterpret_cast<std::uintptr_t>(pointer) - reinterpret_cast<std::uintptr_t>(start);
-  const bool aligned = offset % kMinBlockBytes == 0;
+  const bool aligned = offset % kBlockAlignment == 0;
   report_invalid_free(aligned ? InvalidFree::kInterior : InvalidFree::kMisaligned, pointer,
                       {block_bytes, offset, 0});
 }

@@ -27,14 +27,14 @@ struct alignas(kCacheLineBytes) Pending {
   static constexpr std::uint32_t kClosed = std::uint32_t{1} << 30;
   static constexpr std::uint32_t kProducer = 1;
 
-  std::atomic<std::uint64_t> bits[Span::kWords];  // 1: pending
+  std::atomic<std::uint64_t> bits[Span::kMostWords];  // 1: pending
   std::atomic<std::uint32_t> control;
   std::atomic<Pending*> next;  // in a page queue; written by whoever set kQueued
   Span* span;
   Pending* older;  // all that exist; under pending_lock(), read in the child of fork
 };
 
-static_assert(sizeof(Pending) == 2 * kCacheLineBytes);
+static_assert(sizeof(Pending) == 3 * kCacheLineBytes);
 
 // The marks of a span that has a block out; made now if there are none. nullptr: no memory. Any
 // thread.

@@ -18,7 +18,7 @@ namespace hz3 {
 struct Pending;  // span/pending.h
 
 struct Span {
-  static constexpr unsigned kWords = kMaxBlocksPerSpan / 64;
+  static constexpr unsigned kMostWords = kMaxBlocksPerSpan / 64;
   static constexpr unsigned kNoBlock = ~0u;
 
   Span* next = nullptr;  // among the partly used spans of its class, or in the pool of descriptors
@@ -31,9 +31,13 @@ struct Span {
   std::uint8_t fullness = 0;  // which list; see Central
   bool listed = false;
   std::atomic<Pending*> pending{nullptr};  // made once, never given back
-  std::uint64_t free_bits[kWords] = {};    // 1: free. All ones at first: lowest address goes first
+  // 1: free. All ones at first: the lowest address goes first. words() of them are there.
+  std::uint64_t free_bits[];
 
   const SizeClass& size_class() const { return kClasses[class_index]; }
+
+  // Words of bits that the blocks take up.
+  unsigned words() const { return (size_class().blocks + 63u) / 64; }
 
   // Index of the block that starts at `pointer`, or kNoBlock when none does.
   unsigned index_of(const void* pointer) const {
@@ -55,6 +59,12 @@ struct Span {
   bool is_free(unsigned index) const { return ((free_bits[index / 64] >> (index % 64)) & 1) != 0; }
 };
 
-static_assert(sizeof(Span) <= 2 * kCacheLineBytes);
+// Descriptors come in two lengths: with room for the smallest class, and for all others.
+inline constexpr unsigned kSpanLengths = 2;
+constexpr unsigned span_length_of(unsigned class_index) { return class_index == 0 ? 0 : 1; }
+constexpr std::size_t descriptor_bytes(unsigned length) {
+  return sizeof(Span) + (kClasses[length].blocks + 63) / 64 * sizeof(std::uint64_t);
+}
+static_assert(descriptor_bytes(1) <= 2 * kCacheLineBytes);
 
 }  // namespace hz3

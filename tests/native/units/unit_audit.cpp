@@ -73,13 +73,13 @@ TEST(a_lost_free_bit_is_found) {
   Span& span = span_of(busy_heap()[1]);
   hz3_trim();
   CHECK(span.free_blocks != 0);
-  for (std::uint64_t& word : span.free_bits) word &= word - 1;
+  for (unsigned i = 0; i < span.words(); ++i) span.free_bits[i] &= span.free_bits[i] - 1;
   expect_damage("free blocks are counted");
 }
 
 TEST(a_bit_behind_the_last_block_is_found) {
   Span& span = span_of(busy_heap()[1]);
-  span.free_bits[Span::kWords - 1] |= std::uint64_t{1} << 63;
+  span.free_bits[span.words() - 1] |= std::uint64_t{1} << 63;
   expect_damage("no bit stands behind the last block");
 }
 

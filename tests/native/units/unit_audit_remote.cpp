@@ -80,7 +80,7 @@ TEST(a_block_both_free_and_pending_is_found) {
 }
 
 TEST(a_mark_behind_the_last_block_is_found) {
-  marks_of(blocks_with_one_pending()[0]).bits[Span::kWords - 1] |= std::uint64_t{1} << 63;
+  marks_of(blocks_with_one_pending()[0]).bits[Span::kMostWords - 1] |= std::uint64_t{1} << 63;
   expect_damage("no mark stands behind the last block");
 }
 

@@ -17,14 +17,24 @@ TEST(class_of_size_is_the_smallest_that_holds) {
   }
 }
 
+TEST(blocks_are_aligned_for_whatever_fits_into_them) {
+  for (unsigned index = 0; index < kClassCount; ++index) {
+    const std::size_t block_bytes = kClasses[index].block_bytes;
+    CHECK(block_bytes % kBlockAlignment == 0 || block_bytes < kBlockAlignment);
+  }
+  CHECK_EQ(class_of_aligned(1, kBlockAlignment), class_of_size(kBlockAlignment));
+}
+
 TEST(waste_is_bounded) {
+  CHECK_EQ(std::size_t{kClasses[class_of_size(1)].block_bytes}, std::size_t{8});
+  CHECK_EQ(std::size_t{kClasses[class_of_size(9)].block_bytes}, std::size_t{16});
   for (std::size_t size = 257; size <= kMaxClassBytes; ++size) {
     const std::size_t waste = kClasses[class_of_size(size)].block_bytes - size;
     CHECKF(waste * (size <= 8192 ? 8 : 4) < size, "size %zu wastes %zu", size, waste);
   }
 }
 
-TEST(classes_rise_in_steps_of_the_least_alignment) {
+TEST(classes_rise_in_steps_of_the_smallest_block) {
   for (unsigned index = 0; index < kClassCount; ++index) {
     const SizeClass& shape = kClasses[index];
     CHECK_EQ(shape.block_bytes % kMinBlockBytes, std::size_t{0});

@@ -261,7 +261,7 @@ TEST(structures_of_other_sizes) {
   longer[0].known.struct_bytes = sizeof longer[0];
   hz3_observation whole = {};
   CHECK_EQ(observe(&whole, &longer[0].known, kClassCount), HZ3_OK);
-  CHECK_EQ(longer[1].known.block_bytes, std::uint64_t{32});
+  CHECK_EQ(longer[1].known.block_bytes, std::uint64_t{16});
   CHECK_EQ(longer[kClassCount - 1].known.block_bytes, std::uint64_t{kMaxClassBytes});
   struct Shorter {
     std::size_t struct_bytes;
@@ -271,7 +271,7 @@ TEST(structures_of_other_sizes) {
   shorter[0].struct_bytes = sizeof shorter[0];
   shorter[2].block_bytes = 77;
   CHECK_EQ(observe(&whole, reinterpret_cast<hz3_class_observation*>(shorter), 2), HZ3_OK);
-  CHECK_EQ(shorter[1].block_bytes, std::uint64_t{32});
+  CHECK_EQ(shorter[1].block_bytes, std::uint64_t{16});
   CHECK_EQ(shorter[2].block_bytes, std::uint64_t{77});
 }
 

@@ -247,7 +247,7 @@ std::atomic<unsigned char>& holder_of(void* block) {
   return held[(reinterpret_cast<std::uintptr_t>(block) - arena.base) >> kMinBlockShift];
 }
 
-constexpr std::size_t kSizes[] = {16, 48, 400, 2048, 40'000};
+constexpr std::size_t kSizes[] = {8, 48, 400, 2048, 40'000};
 
 void own(unsigned self) {
   Random random(5, self);
