@@ -31,7 +31,13 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "quarantine",
         "quarantine_ttl_ms",
     ),
-    "large": ("large_cache_soft", "large_madvise", "large_stitch", "huge_pages"),
+    "large": (
+        "large_cache_soft",
+        "large_madvise",
+        "large_return_rate",
+        "large_stitch",
+        "huge_pages",
+    ),
     "purge": (
         "purge_delay_ms",
         "purge_budget_bytes",
@@ -55,6 +61,7 @@ RANGES: dict[str, tuple[int, int]] = {
     "pack_tries": (1, 256),
     "pack_bestfit_k": (0, 16),
     "large_cache_soft": (1 << 20, 1 << 32),
+    "large_return_rate": (1 << 20, 1 << 30),
     "purge_delay_ms": (10, 10_000),
     "purge_budget_bytes": (1 << 16, 1 << 30),
     "epoch_events": (16, 16384),

@@ -82,6 +82,7 @@ EFFECTS = [
     Effect("large_cache_soft", "0", "large", "purge_bytes", "more"),
     Effect("large_cache_hard", "0", "large", "purge_bytes", "more"),
     Effect("large_madvise", "on", "large", "purge_bytes", "more"),
+    Effect("large_return_rate", "0", "rests", "purge_bytes", "less"),
     Effect("large_stitch", "off", "gaps", "large_stitched", "less"),
     Effect("purge_delay_ms", "3600000", "drain", "purge_bytes", "less"),
     Effect("purge_budget_bytes", "64K", "drain", "purge_bytes", "less"),

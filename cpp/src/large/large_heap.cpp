@@ -16,6 +16,7 @@ constexpr unsigned kDescriptorsPerPiece = 16;
 constexpr std::size_t kChunksPerHugePage = kSegmentBytes / kChunkBytes;
 // Smaller blocks would make a whole huge page resident for a part of it.
 constexpr std::size_t kHugeBlockChunks = 2 * kChunksPerHugePage;
+constexpr std::uint64_t kShortRestNs = 20'000'000;
 constexpr std::size_t kSmallestRegion = std::size_t{64} << 20;
 
 }  // namespace
@@ -309,6 +310,7 @@ bool LargeHeap::release(void* block) {
     }
     collapsed = collapse_.note_fall(used_bytes_, knob_size(Knob::kPurgeCollapse));
     if (collapsed) counters_.add(Counter::kPurgeCollapses);
+    return_idle();
   }
   lock_.unlock();
   if (collapsed) purge_all();
@@ -340,20 +342,35 @@ void LargeHeap::purge_range(Range* range) {
   free_range(range, purged ? RangeState::kClean : RangeState::kDirty);
 }
 
+// False when that makes no headway: refused by the kernel, or somebody frees faster than we purge.
+bool LargeHeap::purge_oldest() {
+  Range* range = oldest_;
+  remove_free(range);
+  used_bytes_ += range->chunks << kChunkShift;
+  const std::size_t left = dirty_bytes_;
+  purge_range(range);
+  return dirty_bytes_ <= left;
+}
+
+// Gives back what nobody has wanted for a moment, as far as the budget goes. Not when a block is
+// taken: others may be wanted in the same breath.
+void LargeHeap::return_idle() {
+  if (oldest_ == nullptr) return;
+  const std::uint64_t now_ns = os::coarse_clock_ns();
+  return_budget_.grow(now_ns, knob_size(Knob::kLargeReturnRate));
+  while (oldest_ != nullptr && oldest_->freed_ns + kShortRestNs <= now_ns &&
+         return_budget_.spend(oldest_->chunks << kChunkShift) && purge_oldest()) {
+  }
+}
+
 std::size_t LargeHeap::purge_older(std::uint64_t deadline_ns, std::size_t budget_bytes) {
   const LockGuard guard(lock_);
   const std::size_t hard = knob_size(Knob::kLargeCacheHard);
   std::size_t purged = 0;
   while (oldest_ != nullptr && purged < budget_bytes) {
-    Range* range = oldest_;
-    if (range->freed_ns >= deadline_ns && dirty_bytes_ <= hard) break;
-    remove_free(range);
-    used_bytes_ += range->chunks << kChunkShift;
-    purged += range->chunks << kChunkShift;
-    const std::size_t left = dirty_bytes_;
-    purge_range(range);
-    if (dirty_bytes_ > left)
-      break;  // refused by the kernel, or somebody frees faster than we purge
+    if (oldest_->freed_ns >= deadline_ns && dirty_bytes_ <= hard) break;
+    purged += oldest_->chunks << kChunkShift;
+    if (!purge_oldest()) break;
   }
   return purged;
 }

@@ -2,7 +2,8 @@
 //
 // They are runs of 64 KiB chunks in a reserved region of their own. A freed block stays resident
 // for a while (the cache of large blocks: bounded in bytes, oldest first) and serves the next
-// request that fits; what is left of it stays in the cache. Where none fits, pages of several are
+// request that fits; what is left of it stays in the cache. What rests for a moment goes back with
+// the next free, as far as a budget goes (return_budget.h). Where none fits, pages of several are
 // stitched together (stitch.cpp). Growth happens in place into the free
 // neighbour, else by moving page tables instead of bytes. When the region is full, or could not be
 // reserved, blocks get mappings of their own.
@@ -19,6 +20,7 @@
 #include "base/futex_lock.h"
 #include "geometry/constants.h"
 #include "large/range.h"
+#include "large/return_budget.h"
 #include "settings/counters.h"
 
 namespace hz3 {
@@ -127,6 +129,8 @@ class LargeHeap {
   void* move(Range* range, std::size_t chunks);
   bool give_back(const Range* range, bool seams);
   void purge_range(Range* range);
+  bool purge_oldest();
+  void return_idle();
   static bool has_huge_pages(std::size_t chunks);
   void offer_huge_pages(std::size_t first_chunk, std::size_t chunks, bool allow);
 
@@ -167,6 +171,7 @@ class LargeHeap {
   std::size_t dirty_bytes_ = 0;
   std::size_t peak_bytes_ = 0;
   Collapse collapse_;
+  ReturnBudget return_budget_;
   Mapping* mappings_[kMappingLists] = {};
   CounterBlock counters_;
 };

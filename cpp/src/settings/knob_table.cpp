@@ -104,6 +104,10 @@ constexpr hz3_knob_info knob_table[kKnobCount] = {
     {"large_madvise", "HZ3_LARGE_MADVISE", "",
      "give every large block back to the system when it is freed: least memory, most page faults",
      "A15", nullptr, HZ3_KNOB_BOOL, 0, 0, 1, 0},
+    {"large_return_rate", "HZ3_LARGE_RETURN_RATE", "bytes/s",
+     "freed large blocks that nobody wants for 20 ms go back to the system up to this rate, and "
+     "after purge_delay_ms above it: more saves memory, less saves page faults",
+     "A15", nullptr, HZ3_KNOB_BYTES, 0, 0, 1 * kTi, 32 * kMi},
     {"large_stitch", "HZ3_LARGE_STITCH", "",
      "where no freed large block is long enough, move the pages of several under the new one: "
      "fewer "

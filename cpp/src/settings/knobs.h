@@ -40,6 +40,7 @@ enum class Knob : unsigned {
   kLargeCacheSoft,
   kLargeCacheHard,
   kLargeMadvise,
+  kLargeReturnRate,
   kLargeStitch,
   kHugePages,
   kPurgeDelayMs,

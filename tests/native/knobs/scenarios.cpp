@@ -176,6 +176,15 @@ void large() {
   }
 }
 
+// Large blocks of which every other one is freed and not wanted again.
+void rests() {
+  Blocks blocks;
+  blocks.fill(kMiB, 16 * kMiB);
+  blocks.thin(2);
+  let_time_pass(100);
+  blocks.thin(0);
+}
+
 // Long blocks wanted where short ones have left gaps.
 void gaps() {
   Blocks shorts;
@@ -203,7 +212,7 @@ struct Scenario {
 constexpr Scenario kScenarios[] = {
     {"runs", runs},         {"drain", drain},       {"idle", idle}, {"swing", swing},
     {"pressure", pressure}, {"collapse", collapse}, {"once", once}, {"remote", remote},
-    {"large", large},       {"bins", bins},         {"gaps", gaps},
+    {"large", large},       {"bins", bins},         {"gaps", gaps}, {"rests", rests},
 };
 
 }  // namespace

@@ -111,12 +111,19 @@ struct Turn {
 };
 
 constexpr Turn kTurns[] = {
-    {"remote_batch", {0, 0, 8, 62}},    {"page_packet_k", {0, 0, 3, 62}},
-    {"collect_every", {0, 1, 7, 1024}}, {"stash_max_objs", {0, 62, 1024, 65536}},
-    {"stash_fastpop", {0, 1, 0, 1}},    {"stash_spill", {0, 1, 0, 1}},
-    {"transfer_slots", {0, 0, 1, 64}},  {"purge_delay_ms", {1, 10, 500, 1}},
-    {"quarantine", {0, 1, 1, 0}},       {"active_set_k", {0, 2, 4, 0}},
-    {"large_madvise", {0, 0, 1, 0}},    {"epoch_events", {16, 256, 1024, 64}},
+    {"remote_batch", {0, 0, 8, 62}},
+    {"page_packet_k", {0, 0, 3, 62}},
+    {"collect_every", {0, 1, 7, 1024}},
+    {"stash_max_objs", {0, 62, 1024, 65536}},
+    {"stash_fastpop", {0, 1, 0, 1}},
+    {"stash_spill", {0, 1, 0, 1}},
+    {"transfer_slots", {0, 0, 1, 64}},
+    {"purge_delay_ms", {1, 10, 500, 1}},
+    {"quarantine", {0, 1, 1, 0}},
+    {"active_set_k", {0, 2, 4, 0}},
+    {"large_madvise", {0, 0, 1, 0}},
+    {"epoch_events", {16, 256, 1024, 64}},
+    {"large_return_rate", {0, 1 << 20, 1 << 26, 1 << 30}},
 };
 
 void* turn_knobs(void*) {
