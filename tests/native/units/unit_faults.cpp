@@ -120,7 +120,7 @@ void run_refused(std::uint64_t from, std::uint64_t count, std::initializer_list<
   const pid_t child = ::fork();
   CHECK(child >= 0);
   if (child == 0) {
-    ::alarm(60);
+    ::alarm(300);  // a busy machine may let it wait for minutes
     for (const OsCall kind : kinds) fake_os.refuse(kind);
     fake_os.fail_from = from;
     fake_os.fail_to = count == UINT64_MAX ? UINT64_MAX : from + count;
