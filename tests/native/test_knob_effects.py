@@ -26,6 +26,7 @@ pytestmark = pytest.mark.usefixtures("hz3_only")
 
 # So short that generations end within a scenario.
 SHORT_DELAY = {"HZ3_PURGE_DELAY_MS": "20"}
+LONG_DELAY = {"HZ3_PURGE_DELAY_MS": "60000"}
 SMALL_ARENA = {"HZ3_ARENA_BYTES": "64M", "HZ3_TRANSFER_BYTES": "64M"}
 STASHES = {"HZ3_REMOTE_ROUTE": "owner_stash"}
 MARKS = {"HZ3_REMOTE_ROUTE": "page_queue"}
@@ -82,7 +83,7 @@ EFFECTS = [
     Effect("large_cache_soft", "0", "large", "purge_bytes", "more"),
     Effect("large_cache_hard", "0", "large", "purge_bytes", "more"),
     Effect("large_madvise", "on", "large", "purge_bytes", "more"),
-    Effect("large_return_rate", "0", "rests", "purge_bytes", "less"),
+    Effect("large_return_rate", "0", "rests", "purge_bytes", "less", LONG_DELAY),
     Effect("large_stitch", "off", "gaps", "large_stitched", "less"),
     Effect("purge_delay_ms", "3600000", "drain", "purge_bytes", "less"),
     Effect("purge_budget_bytes", "64K", "drain", "purge_bytes", "less"),
