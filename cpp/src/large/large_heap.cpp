@@ -16,6 +16,7 @@ constexpr unsigned kDescriptorsPerPiece = 16;
 constexpr std::size_t kChunksPerHugePage = kSegmentBytes / kChunkBytes;
 // Smaller blocks would make a whole huge page resident for a part of it.
 constexpr std::size_t kHugeBlockChunks = 2 * kChunksPerHugePage;
+// Blocks that are taken again sooner belong to a loop, and their pages to its next round.
 constexpr std::uint64_t kShortRestNs = 20'000'000;
 constexpr std::size_t kSmallestRegion = std::size_t{64} << 20;
 
