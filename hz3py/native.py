@@ -223,7 +223,8 @@ def allocate(size_bytes: int, *, alignment_bytes: int = 0, zeroed: bool = False)
 
     Args:
         size_bytes: at least 0.
-        alignment_bytes: 0 for malloc's own alignment, else a power of two.
+        alignment_bytes: 0 for malloc's own alignment (8 up to a size of 8 bytes, 16 above), else a
+            power of two.
         zeroed: fill the block with zero bytes.
 
     Returns:

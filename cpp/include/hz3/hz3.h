@@ -28,7 +28,8 @@ HZ3_API const char* hz3_version(void);
 /* ---- Allocation under names of its own ---------------------------------
  * The same functions as the interposed family, for programs that load the
  * library without replacing malloc (a private instance). Blocks of the two
- * families are interchangeable when both live in one library image. */
+ * families are interchangeable when both live in one library image. A block
+ * starts on a multiple of 16, one of up to 8 bytes on a multiple of 8. */
 HZ3_API void* hz3_malloc(size_t size);
 HZ3_API void* hz3_calloc(size_t count, size_t size);
 HZ3_API void* hz3_realloc(void* ptr, size_t size);
