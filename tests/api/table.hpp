@@ -24,12 +24,6 @@ namespace hz3test {
 
 // errno before each call: a value no allocation function sets.
 inline constexpr int kErrnoMark = 111;
-inline constexpr std::size_t kMaxAlign = alignof(std::max_align_t);
-
-// What a caller that names no alignment may expect: an object of `size` bytes can lie there.
-inline constexpr std::size_t natural_alignment(std::size_t size) {
-  return size > kMaxAlign / 2 ? kMaxAlign : kMaxAlign / 2;
-}
 inline constexpr std::size_t kFilledBytes = std::size_t{256} << 10;
 
 // Collects rows in memory of its own and writes them in large pieces.

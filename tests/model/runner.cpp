@@ -5,15 +5,6 @@
 #include "support/process.hpp"
 
 namespace hz3test {
-namespace {
-
-// Without a wish: an object of `size` bytes can lie there.
-constexpr std::size_t natural_alignment(std::size_t size) {
-  constexpr std::size_t kStrictest = alignof(std::max_align_t);
-  return size > kStrictest / 2 ? kStrictest : kStrictest / 2;
-}
-
-}  // namespace
 
 Runner::Runner(std::uint64_t seed, unsigned thread, std::uint32_t slots)
     : seed_(seed), thread_(thread), slot_count_(slots), slots_(map_zeroed<Block>(slots)) {}

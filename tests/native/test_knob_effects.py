@@ -26,6 +26,7 @@ pytestmark = pytest.mark.usefixtures("hz3_only")
 
 # So short that generations end within a scenario.
 SHORT_DELAY = {"HZ3_PURGE_DELAY_MS": "20"}
+# So long that nothing goes back for its age.
 LONG_DELAY = {"HZ3_PURGE_DELAY_MS": "60000"}
 SMALL_ARENA = {"HZ3_ARENA_BYTES": "64M", "HZ3_TRANSFER_BYTES": "64M"}
 STASHES = {"HZ3_REMOTE_ROUTE": "owner_stash"}

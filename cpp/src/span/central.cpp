@@ -37,7 +37,7 @@ void Central::unlink(Span* span) {
 Span* Central::new_descriptor(unsigned length) {
   Span*& unused = descriptors_[length];
   if (unused == nullptr) {
-    const std::size_t bytes = descriptor_bytes(length);
+    const std::size_t bytes = kDescriptorBytes[length];
     auto* piece = static_cast<char*>(metadata_allocate(kDescriptorsPerPiece * bytes));
     if (piece == nullptr) return nullptr;
     for (unsigned i = kDescriptorsPerPiece; i-- != 0;) {

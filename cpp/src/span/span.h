@@ -17,6 +17,9 @@ namespace hz3 {
 
 struct Pending;  // span/pending.h
 
+// Words of bits that the blocks of a span take up.
+constexpr unsigned bit_words(const SizeClass& shape) { return (shape.blocks + 63u) / 64; }
+
 struct Span {
   static constexpr unsigned kMostWords = kMaxBlocksPerSpan / 64;
   static constexpr unsigned kNoBlock = ~0u;
@@ -36,8 +39,7 @@ struct Span {
 
   const SizeClass& size_class() const { return kClasses[class_index]; }
 
-  // Words of bits that the blocks take up.
-  unsigned words() const { return (size_class().blocks + 63u) / 64; }
+  unsigned words() const { return bit_words(size_class()); }
 
   // Index of the block that starts at `pointer`, or kNoBlock when none does.
   unsigned index_of(const void* pointer) const {
@@ -63,8 +65,14 @@ struct Span {
 inline constexpr unsigned kSpanLengths = 2;
 constexpr unsigned span_length_of(unsigned class_index) { return class_index == 0 ? 0 : 1; }
 constexpr std::size_t descriptor_bytes(unsigned length) {
-  return sizeof(Span) + (kClasses[length].blocks + 63) / 64 * sizeof(std::uint64_t);
+  unsigned words = 0;
+  for (unsigned index = 0; index < kClassCount; ++index) {
+    if (span_length_of(index) == length) words = max_of(words, bit_words(kClasses[index]));
+  }
+  return sizeof(Span) + words * sizeof(std::uint64_t);
 }
-static_assert(descriptor_bytes(1) <= 2 * kCacheLineBytes);
+inline constexpr std::size_t kDescriptorBytes[kSpanLengths] = {descriptor_bytes(0),
+                                                               descriptor_bytes(1)};
+static_assert(kDescriptorBytes[1] <= 2 * kCacheLineBytes);
 
 }  // namespace hz3

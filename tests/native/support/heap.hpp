@@ -27,6 +27,13 @@ inline T opaque(T value) {
   return value;
 }
 
+inline constexpr std::size_t kMaxAlign = alignof(std::max_align_t);
+
+// What a caller that names no alignment may expect: an object of `size` bytes can lie there.
+inline constexpr std::size_t natural_alignment(std::size_t size) {
+  return size > kMaxAlign / 2 ? kMaxAlign : kMaxAlign / 2;
+}
+
 namespace heap {
 
 #ifdef HZ3_TEST_DIRECT
