@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 KIB = 1024
 GIVEN_BACK = 40 * KIB  # of about 150
+# What the kernel maps around a page depends on the address, which is another at each start.
+STARTS = 24
 
 
 def own_pages(pid: int, library: Path) -> tuple[int, int]:
@@ -34,19 +37,30 @@ def own_pages(pid: int, library: Path) -> tuple[int, int]:
 
 
 @pytest.fixture
-def sleeper(preload: Preload, hz3_only: None) -> Iterator[int]:
-    """Start a program that sleeps, preloaded, and return its process id."""
-    with subprocess.Popen(["/bin/sleep", "60"], env=preload.environment()) as process:
-        yield process.pid
-        process.kill()
+def sleepers(preload: Preload, hz3_only: None) -> Iterator[list[int]]:
+    """Start programs that sleep, preloaded, and return their process ids."""
+    with ExitStack() as stack:
+        pids = []
+        for _ in range(STARTS):
+            process = stack.enter_context(
+                subprocess.Popen(["/bin/sleep", "60"], env=preload.environment())
+            )
+            stack.callback(process.kill)
+            pids.append(process.pid)
+        yield pids
 
 
-def test_cold_parts_leave_memory_after_the_start(preload: Preload, sleeper: int) -> None:
+def given_back(pid: int, library: Path) -> int:
+    mapped, resident = own_pages(pid, library)
+    return mapped - resident if resident else 0
+
+
+def test_cold_parts_leave_memory_after_the_start(preload: Preload, sleepers: list[int]) -> None:
     assert preload.library is not None
+    library = preload.library.resolve()
     deadline = time.monotonic() + 10
-    mapped = resident = 0
-    while mapped - resident < GIVEN_BACK and time.monotonic() < deadline:
+    least = 0
+    while least < GIVEN_BACK and time.monotonic() < deadline:
         time.sleep(0.05)
-        mapped, resident = own_pages(sleeper, preload.library.resolve())
-    assert resident > 0
-    assert mapped - resident >= GIVEN_BACK
+        least = min(given_back(pid, library) for pid in sleepers)
+    assert least >= GIVEN_BACK

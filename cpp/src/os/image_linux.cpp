@@ -25,7 +25,14 @@ struct Range {
   bool holds(std::uintptr_t address) const { return begin <= address && address < end; }
 };
 
-constexpr unsigned kMostRanges = 8;
+// One part of the file: what lies before and after the hot is cold.
+struct Part {
+  Range all;
+  Range hot;
+};
+
+constexpr unsigned kMostParts = 8;
+constexpr int kPopulateRead = 22;  // MADV_POPULATE_READ, Linux 5.14
 
 std::uintptr_t image_base() { return reinterpret_cast<std::uintptr_t>(&__ehdr_start); }
 
@@ -33,20 +40,17 @@ const ElfW(Phdr) & header(unsigned index) {
   return reinterpret_cast<const ElfW(Phdr)*>(image_base() + __ehdr_start.e_phoff)[index];
 }
 
-// Of what one part of the file holds, the cold.
-unsigned cold_ranges(const Range& part, std::uintptr_t hot_constants, std::uintptr_t unwinding,
-                     Range* out) {
+Range hot_of(const Range& part, std::uintptr_t hot_constants, std::uintptr_t unwinding) {
   const auto hot_code = reinterpret_cast<std::uintptr_t>(&drop_cold_image);
-  unsigned count = 0;
-  if (part.holds(hot_code)) {
-    out[count++] = {part.begin, hot_code};
-  } else if (part.holds(hot_constants)) {
-    out[count++] = {part.begin, hot_constants};
-    if (part.holds(unwinding)) out[count++] = {unwinding, part.end};
-  } else {
-    out[count++] = part;
+  if (part.holds(hot_code)) return {hot_code, part.end};
+  if (part.holds(hot_constants)) {
+    return {hot_constants, part.holds(unwinding) ? unwinding : part.end};
   }
-  return count;
+  return {part.end, part.end};
+}
+
+void advise(std::uintptr_t begin, std::uintptr_t end, int advice) {
+  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, advice);
 }
 
 }  // namespace
@@ -58,21 +62,27 @@ void drop_cold_image(const void* hot_constants) {
     if (header(i).p_type == PT_GNU_EH_FRAME) unwinding = image_base() + header(i).p_vaddr;
   }
   // All are found before the first goes: the headers lie in one of them.
-  Range cold[kMostRanges + 1];
+  Part parts[kMostParts];
   unsigned count = 0;
-  for (unsigned i = 0; i < __ehdr_start.e_phnum && count < kMostRanges; ++i) {
-    const ElfW(Phdr)& part = header(i);
+  for (unsigned i = 0; i < __ehdr_start.e_phnum && count < kMostParts; ++i) {
+    const ElfW(Phdr)& segment = header(i);
     // What the process may have written to is not in the file.
-    if (part.p_type != PT_LOAD || (part.p_flags & PF_W) != 0) continue;
-    const std::uintptr_t begin = image_base() + part.p_vaddr;
-    count += cold_ranges({begin, begin + part.p_memsz},
-                         reinterpret_cast<std::uintptr_t>(hot_constants), unwinding, cold + count);
+    if (segment.p_type != PT_LOAD || (segment.p_flags & PF_W) != 0) continue;
+    const std::uintptr_t begin = image_base() + segment.p_vaddr;
+    const Range all = {begin, begin + segment.p_memsz};
+    parts[count++] = {all, hot_of(all, reinterpret_cast<std::uintptr_t>(hot_constants), unwinding)};
   }
   const std::size_t page = system_page_bytes();
+  // A hot page that is touched for the first time only later brings the cold ones around it back.
   for (unsigned i = 0; i < count; ++i) {
-    const std::uintptr_t begin = align_up(cold[i].begin, page);
-    const std::uintptr_t end = align_down(cold[i].end, page);
-    if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+    const Range& hot = parts[i].hot;
+    advise(align_down(hot.begin, page), align_up(hot.end, page), kPopulateRead);
+  }
+  // A page with both in it stays.
+  for (unsigned i = 0; i < count; ++i) {
+    const auto& [all, hot] = parts[i];
+    advise(align_up(all.begin, page), align_down(hot.begin, page), MADV_DONTNEED);
+    advise(align_up(hot.end, page), align_down(all.end, page), MADV_DONTNEED);
   }
 }
 
