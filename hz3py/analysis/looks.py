@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 ERROR = 0.05
@@ -96,6 +97,27 @@ def power(blocks: int, spread: float, distance: float, confidence: float = 1 - E
     quantile = stats.t.isf((1 - confidence) / 2, blocks - 1)
     shift = distance / spread * math.sqrt(blocks)
     return float(stats.nct.sf(quantile, blocks - 1, shift))
+
+
+def assurance(values: NDArray[np.float64], blocks: int, *, confidence: float = 1 - ERROR) -> float:
+    """Return the chance that an interval of blocks to come lies below zero.
+
+    Unlike `power` it does not take the mean of what was seen for the truth: with few blocks seen,
+    a mean far below zero may be luck.
+
+    Args:
+        values: What was seen, shape (n,), n at least 2.
+        blocks: Number of blocks to come.
+        confidence: Two-sided level of the interval.
+
+    Source: A. O'Hagan, J. W. Stevens, M. J. Campbell, "Assurance in clinical trial design", 2005;
+    normal, with the spread taken as known.
+    """
+    spread = float(np.std(values, ddof=1))
+    reach = float(stats.norm.isf((1 - confidence) / 2)) * spread / math.sqrt(blocks)
+    doubt = spread * math.sqrt(1 / values.size + 1 / blocks)
+    margin = -float(np.mean(values)) - reach
+    return float(stats.norm.cdf(margin / doubt)) if doubt > 0 else float(margin > 0)
 
 
 def blocks_needed(

@@ -18,6 +18,7 @@ from hz3py.cli.options import (
 )
 from hz3py.cli.session import stoppable
 from hz3py.errors import UsageError
+from hz3py.tuning.ranges import DEFAULT_KNOBS
 
 _WITH_RESUME = ("trials", "minutes", "markdown")
 """Parameters that change nothing of what a session is about."""
@@ -61,7 +62,7 @@ _WITH_RESUME = ("trials", "minutes", "markdown")
 @click.option("--max-slowdown", metavar="PERCENT", type=float, default=2.0, show_default=True)
 @click.option(
     "--knobs",
-    default="pack_bestfit_k,drain_limit,stash_max_objs",
+    default=",".join(DEFAULT_KNOBS),
     show_default=True,
     metavar="all|GROUP|NAMES",
     help="Which knobs vary, by comma.",

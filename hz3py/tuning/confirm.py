@@ -20,16 +20,28 @@ from hz3py.analysis.intervals import Interval
 from hz3py.analysis.looks import Look, fixed_look
 from hz3py.analysis.verdict import Decision, Judgement, Word
 from hz3py.tuning.blocks import Block, Blocks
+from hz3py.tuning.finalists import shortlist
 from hz3py.tuning.goals import Goals, GuardState
 from hz3py.tuning.search import Candidate
 from hz3py.tuning.space import Knobs, Space, described, key_of
 from hz3py.tuning.watch import Watch
 
-FINALISTS = 5
 FINAL_BLOCKS = 12
 LEAST_FINAL_BLOCKS = 8
-MOST_FINAL_BLOCKS = 40
-LEAST_BLOCKS = 4
+MOST_FINAL_BLOCKS = 400
+MOST_UNASKED_BLOCKS = 100
+"""Of a session without a limit of time: nobody said how long he is ready to wait."""
+
+SURE = 0.9
+"""Chance of a claim with which the last blocks are enough."""
+
+MOST_JUDGED = 2
+"""The winner, and what is left of it without the changes that do not matter."""
+
+LEAST_EARLY_BLOCKS = 4
+MOST_EARLY_BLOCKS = 12
+"""More blocks before the last ones would be taken from those that carry the claim."""
+
 TOLERATED_LOSS = 0.003
 TOLERATED_SHARE = 0.15
 """A change is dropped if that costs no more than this share of the gain."""
@@ -104,32 +116,6 @@ class Confirmation:
     guards: tuple[GuardState, ...] = ()
 
 
-def shortlist(found: Sequence[Candidate], goals: Goals, most: int = FINALISTS) -> list[Candidate]:
-    """Return the best configurations of a search, those with surer figures first.
-
-    Args:
-        found: Everything that was measured.
-        goals: The rules.
-        most: How many at most.
-    """
-
-    def bound(candidate: Candidate) -> float:
-        scores = goals.scores(candidate.blocks)
-        spread = float(np.std(scores, ddof=1)) if scores.size > 1 else math.inf
-        return float(np.mean(scores)) + spread / math.sqrt(scores.size)
-
-    good = [
-        candidate
-        for candidate in found
-        if candidate.knobs
-        and candidate.blocks
-        and not candidate.failure
-        and all(value <= 0 for value in goals.violations(candidate.blocks).values())
-        and float(np.mean(goals.scores(candidate.blocks))) < 0
-    ]
-    return sorted(good, key=bound)[:most]
-
-
 def blocks_for(left_s: float, sample_s: float, finalists: int, knobs: int) -> int:
     """Return the number of last blocks for which the time is enough.
 
@@ -141,8 +127,19 @@ def blocks_for(left_s: float, sample_s: float, finalists: int, knobs: int) -> in
     """
     if not (sample_s > 0 and math.isfinite(left_s)):
         return FINAL_BLOCKS
-    arms = (finalists + 1) / 2 + (min(knobs, 4) + 2) / 2 + (min(knobs, 4) + 1) / 2 + 3
-    return max(LEAST_FINAL_BLOCKS, min(MOST_FINAL_BLOCKS, int(left_s / (sample_s * arms))))
+    samples = left_s / sample_s
+    changes = min(knobs, 4)
+    early_arms = (finalists + 1) + (changes + 2) + (changes + 1)
+    last_arms = 3
+    count = samples / (early_arms / 2 + last_arms)
+    if early_blocks(math.ceil(count)) == MOST_EARLY_BLOCKS:
+        count = (samples - MOST_EARLY_BLOCKS * early_arms) / last_arms
+    return max(LEAST_FINAL_BLOCKS, min(MOST_FINAL_BLOCKS, int(count)))
+
+
+def early_blocks(final_blocks: int) -> int:
+    """Return the number of blocks of each round before the last one."""
+    return min(MOST_EARLY_BLOCKS, max(LEAST_EARLY_BLOCKS, math.ceil(final_blocks / 2)))
 
 
 def first_block(number: int, configurations: Sequence[Knobs]) -> int:
@@ -165,7 +162,7 @@ class Confirm:
         blocks: Blocks,
         watch: Watch,
         *,
-        final_blocks: int = FINAL_BLOCKS,
+        final_blocks: int | None = FINAL_BLOCKS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare; nothing starts before `run`.
@@ -175,15 +172,18 @@ class Confirm:
             goals: The rules.
             blocks: Measures.
             watch: Is told what happens.
-            final_blocks: Number of blocks behind the claim; the other rounds take half as many.
+            final_blocks: Number of blocks behind the claim; None takes as many as the finalists
+                show to be needed.
             clock: Seconds that only grow.
         """
         self._space = space
         self._goals = goals
         self._blocks = blocks
         self._watch = watch
-        self._final = final_blocks
-        self._early = max(LEAST_BLOCKS, math.ceil(final_blocks / 2))
+        self._final = MOST_UNASKED_BLOCKS if final_blocks is None else final_blocks
+        self._as_needed = final_blocks is None
+        self._early = early_blocks(self._final)
+        self._confidence = fixed_look(self._final, families=MOST_JUDGED)[0].confidence
         self._clock = clock
         self._rounds = 0
 
@@ -214,7 +214,11 @@ class Confirm:
                 finalists=ordered,
                 reasons=(reason,),
             )
-        winner = best[kept[0]]
+        # What the search saw of them is not asked: it is why they are here.
+        place = max(kept, key=lambda each: self._promise(measured[each]))
+        if self._as_needed:
+            self._final = self._blocks_for_claim(measured[place])
+        winner = best[place]
         changes, slim = self._fewest_changes(winner.knobs)
         return self._judge(winner, slim, ordered, changes)
 
@@ -238,6 +242,18 @@ class Confirm:
         if any(block.failure for block in blocks):
             return Finalist(candidate.knobs, searched, Interval(math.inf, math.inf, math.inf))
         return Finalist(candidate.knobs, searched, self._objective(blocks))
+
+    def _promise(self, blocks: Sequence[Block]) -> float:
+        """Return the gain to be expected of the last blocks; one that is not shown is none."""
+        chance = self._goals.chance_to_claim(blocks, self._final, self._confidence)
+        return -float(np.mean(self._goals.scores(blocks))) * chance
+
+    def _blocks_for_claim(self, blocks: Sequence[Block]) -> int:
+        """Return the fewest blocks that probably carry a claim, or as many as there may be."""
+        for count in range(FINAL_BLOCKS, self._final, FINAL_BLOCKS):
+            if self._goals.chance_to_claim(blocks, count, self._confidence) >= SURE:
+                return count
+        return self._final
 
     def _objective(self, blocks: Sequence[Block], confidence: float = 0.95) -> Interval:
         """Return the ratio of what is to become small, with its interval."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hz3py.analysis.criteria import MEAN, Criterion
 from hz3py.analysis.evidence import half_width, trusted_interval
 from hz3py.analysis.intervals import Interval
-from hz3py.analysis.looks import Look
+from hz3py.analysis.looks import Look, assurance, blocks_needed
 from hz3py.analysis.verdict import Decision, Evidence, decide
 from hz3py.tuning.blocks import Block
 from hz3py.tuning.task import Guard, Task
@@ -19,6 +21,9 @@ from hz3py.tuning.task import Guard, Task
 HOPELESS_CONFIDENCE = 0.9
 """Two-sided, of which one side is used."""
 LEAST_BLOCKS_TO_JUDGE = 3
+
+Values: TypeAlias = "NDArray[np.float64]"
+"""Log ratios, one of each block; shape (blocks,)."""
 
 
 @dataclass(frozen=True)
@@ -50,17 +55,36 @@ class Goals:
             return -block.mean("throughput")
         return block.mean(self.task.rss_metric)
 
-    def scores(self, blocks: Sequence[Block]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    def scores(self, blocks: Sequence[Block]) -> Values:
         """Return the score of every block."""
         return np.array([self.score(block) for block in blocks], dtype=np.float64)
 
+    def excesses(self, blocks: Sequence[Block]) -> dict[str, Values]:
+        """Return by how much each block breaks each guard, as a log ratio; 0 or less is kept."""
+        return {
+            name: np.array([sign * block.mean(name) - limit for block in blocks], dtype=np.float64)
+            for name, sign, limit in self._limits()
+        }
+
     def violations(self, blocks: Sequence[Block]) -> dict[str, float]:
         """Return by how much each guard is broken on average, as a log ratio; 0 or less is kept."""
-        found = {}
-        for name, sign, limit in self._limits():
-            values = [sign * block.mean(name) for block in blocks]
-            found[name] = float(np.mean(values)) - limit
-        return found
+        return {name: float(np.mean(values)) for name, values in self.excesses(blocks).items()}
+
+    def blocks_to_claim(self, blocks: Sequence[Block], confidence: float) -> float:
+        """Return how many blocks will probably show a gain and every guard kept.
+
+        Args:
+            blocks: At least two, whose figures are taken for the truth.
+            confidence: Two-sided level of the intervals.
+
+        Returns:
+            Infinity where no number of blocks is enough.
+        """
+        needed = [
+            blocks_needed(float(np.std(each, ddof=1)), -float(np.mean(each)), confidence=confidence)
+            for each in (self.scores(blocks), *self.excesses(blocks).values())
+        ]
+        return max(math.inf if count is None else float(count) for count in needed)
 
     def breaks_beside(self, blocks: Sequence[Block], reference: Sequence[Block]) -> bool:
         """Tell whether a guard is broken on average, and shown to be worse than in `reference`.
@@ -68,24 +92,33 @@ class Goals:
         Both are configurations measured in the same blocks, one change apart. A mean beyond the
         limit alone may be noise, and would keep every change on a noisy machine.
         """
-        for name, sign, limit in self._limits():
-            values = np.array([sign * block.mean(name) for block in blocks])
-            if float(np.mean(values)) <= limit:
-                continue
-            loss = values - np.array([sign * block.mean(name) for block in reference])
-            if trusted_interval(loss).low > 0:
-                return True
-        return False
+        before = self.excesses(reference)
+        return any(
+            float(np.mean(values)) > 0 and trusted_interval(values - before[name]).low > 0
+            for name, values in self.excesses(blocks).items()
+        )
 
     def hopeless(self, blocks: Sequence[Block]) -> str:
         """Return the guard that is broken beyond doubt already; empty if none is."""
         if len(blocks) < LEAST_BLOCKS_TO_JUDGE:
             return ""
-        for name, sign, limit in self._limits():
-            values = np.array([sign * block.mean(name) for block in blocks])
-            if float(np.mean(values)) - half_width(values, HOPELESS_CONFIDENCE) > limit:
+        for name, values in self.excesses(blocks).items():
+            if float(np.mean(values)) - half_width(values, HOPELESS_CONFIDENCE) > 0:
                 return name
         return ""
+
+    def chance_to_claim(self, blocks: Sequence[Block], more: int, confidence: float) -> float:
+        """Return how probably that many more blocks show a gain and every guard kept.
+
+        Args:
+            blocks: What was seen, at least two.
+            more: Number of blocks to come.
+            confidence: Two-sided level of the intervals.
+        """
+        return math.prod(
+            assurance(each, more, confidence=confidence)
+            for each in (self.scores(blocks), *self.excesses(blocks).values())
+        )
 
     def criteria(self) -> list[Criterion]:
         """Return what a claim has to show: a gain in the objective, no loss in the other."""

@@ -10,7 +10,25 @@ from typing import Protocol, TypeAlias
 
 Value: TypeAlias = "int | str"
 
-DEFAULT_KNOBS = ("pack_bestfit_k", "drain_limit", "stash_max_objs")
+DEFAULT_KNOBS = (
+    "purge_delay_ms",
+    "purge_budget_bytes",
+    "large_return_rate",
+    "thread_cache_bytes",
+    "bin_bytes",
+    "pack_bestfit_k",
+    "drain_limit",
+    "stash_max_objs",
+)
+"""Where free memory waits: in the page heap, as large blocks, in caches of threads, half used."""
+
+HUNCHES: tuple[dict[str, int], ...] = (
+    {"purge_delay_ms": 128, "purge_budget_bytes": 1 << 28},
+    {"purge_delay_ms": 16, "purge_budget_bytes": 1 << 28, "large_return_rate": 1 << 30},
+    {"thread_cache_bytes": 1 << 20, "bin_bytes": 1 << 16},
+    {"large_return_rate": 1 << 30},
+)
+"""What has saved memory before: tried before any search, as far as its knobs may vary."""
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "cache": (

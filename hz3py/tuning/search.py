@@ -16,6 +16,7 @@ import numpy as np
 
 from hz3py.tuning.blocks import Block, Blocks
 from hz3py.tuning.goals import Goals
+from hz3py.tuning.ranges import HUNCHES
 from hz3py.tuning.space import Knobs, Space, key_of
 from hz3py.tuning.storage import WORKER_ATTRIBUTE, quiet, settle_orphans, worker_name
 from hz3py.tuning.watch import Seen, Watch
@@ -137,7 +138,8 @@ class Search:
         with quiet():
             settle_orphans(self._study)
             if not self._study.get_trials(deepcopy=False):
-                self._study.enqueue_trial(self._space.default_parameters(), skip_if_exists=True)
+                for knobs in ({}, *self._hunches()):
+                    self._study.enqueue_trial(self._space.parameters(knobs), skip_if_exists=True)
             while not (reason := self._over()):
                 if self._others_take_the_last():
                     time.sleep(POLL_S)
@@ -147,6 +149,11 @@ class Search:
                 if self._after is not None:
                     self._after(self._clock() - start)
         return reason
+
+    def _hunches(self) -> list[Knobs]:
+        if self._goals.task.objective == "throughput":
+            return []
+        return [knobs for knobs in HUNCHES if self._space.holds(knobs)]
 
     def _over(self) -> str:
         if self._clock() >= self._deadline:

@@ -22,8 +22,9 @@ from hz3py.store.records import RunRecord
 from hz3py.store.results import RECORDS_NAME, RESULTS_FOLDER, Writer
 from hz3py.tuning import progress
 from hz3py.tuning.blocks import Blocks, Measured
-from hz3py.tuning.confirm import Confirm, Confirmation, blocks_for, shortlist
+from hz3py.tuning.confirm import Confirm, Confirmation, blocks_for
 from hz3py.tuning.elsewhere import Transfer, carry_over
+from hz3py.tuning.finalists import shortlist
 from hz3py.tuning.goals import Goals
 from hz3py.tuning.outcome import Outcome, Result, publish
 from hz3py.tuning.recorded import Recorded
@@ -55,7 +56,8 @@ class Request:
         storage: Storage URL; empty keeps the study in the session's folder.
         study: Name of the study.
         seed: Seed of proposals and of the order of samples.
-        final_blocks: Blocks behind the claim; None chooses by the time left.
+        final_blocks: Blocks behind the claim; None takes what the time allows or, without
+            `minutes`, what the noise demands.
         worker: Whether to search only, and to leave confirmation to another process.
         transfer: Other inputs on which a claim is tried.
     """
@@ -175,10 +177,10 @@ class _Session:
         return search.block_s
 
     def _confirm(self, found: Sequence[Candidate], block_s: float) -> Confirmation:
-        """Confirm the best, on as many blocks as were planned when that began."""
+        """Confirm the best, on as many blocks as were planned when that began, if any were."""
         request = self._request
         count = request.final_blocks or self._progress.confirm_blocks
-        if count is None:
+        if count is None and request.minutes is not None:
             count = blocks_for(
                 self._left_s(),
                 block_s / 2,

@@ -72,6 +72,12 @@ class Dimension:
                 return found
         return {**found, self.name: int(value)}
 
+    def holds(self, value: Value) -> bool:
+        """Tell whether the value may be proposed."""
+        if self.choices:
+            return value in self.choices
+        return self.low <= int(value) <= self.high or (self.zero and value == 0)
+
     def rounded(self, value: int) -> int:
         """Return the nearest of 1, 2, 3, 4, 6, 8, 12, ... on a wide range; else the value itself.
 
@@ -127,15 +133,20 @@ class Space:
         """Return the configuration with one knob back at its default; fixed knobs stay."""
         return self.changes({other: value for other, value in knobs.items() if other != name})
 
-    def default_parameters(self) -> dict[str, Any]:
-        """Return the proposal in which every knob that varies has its default."""
+    def parameters(self, knobs: Knobs) -> dict[str, Any]:
+        """Return the proposal of a configuration; what it leaves out has its default."""
         chosen: dict[str, Value] = {**self.fixed}
         found: dict[str, Any] = {}
         for dimension in self.dimensions:
             if self._is_read(dimension.name, chosen):
-                chosen[dimension.name] = dimension.default
-                found.update(dimension.parameters(dimension.default))
+                chosen[dimension.name] = knobs.get(dimension.name, dimension.default)
+                found.update(dimension.parameters(chosen[dimension.name]))
         return found
+
+    def holds(self, knobs: Knobs) -> bool:
+        """Tell whether a configuration may be proposed."""
+        within = {each.name: each for each in self.dimensions}
+        return all(name in within and within[name].holds(value) for name, value in knobs.items())
 
     def values(self, knobs: Knobs) -> dict[str, Value]:
         """Return the value of every varied knob; those that are not read are left out."""

@@ -47,7 +47,7 @@ def test_dropping_a_switch_drops_what_hangs_on_it() -> None:
 
 def test_the_proposal_of_the_defaults_changes_nothing() -> None:
     everything = build(sim.TABLE, names=["all"])
-    assert everything.suggest(Fixed(**everything.default_parameters())) == {}
+    assert everything.suggest(Fixed(**everything.parameters({}))) == {}
 
 
 def test_zero_is_a_mode_of_its_own_where_it_means_one() -> None:
@@ -66,9 +66,10 @@ def test_all_leaves_out_what_is_not_for_speed_and_takes_what_is_new() -> None:
 
 
 def test_a_fixed_switch_takes_its_dependents_out() -> None:
-    space = build(sim.TABLE, fixed={"remote_route": "transfer"})
+    names = ["pack_bestfit_k", "drain_limit", "stash_max_objs"]
+    space = build(sim.TABLE, names=names, fixed={"remote_route": "transfer"})
     assert [dimension.name for dimension in space.dimensions] == ["pack_bestfit_k"]
-    kept = build(sim.TABLE, fixed={"remote_route": "owner_stash"})
+    kept = build(sim.TABLE, names=names, fixed={"remote_route": "owner_stash"})
     assert kept.suggest(Fixed(pack_bestfit_k=4, drain_limit=62, stash_max_objs=1024)) == {
         "remote_route": "owner_stash"
     }

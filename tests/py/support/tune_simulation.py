@@ -35,12 +35,16 @@ TABLE = [
     Info("stash_spill", "bool", True, 0, 1),
     Info("pack_bestfit_k", "int", 4, 0, 64),
     Info("purge_delay_ms", "int", 1000, 0, 3_600_000),
+    Info("purge_budget_bytes", "bytes", 1 << 24, 1 << 16, 1 << 40),
+    Info("large_return_rate", "bytes", 1 << 25, 0, 1 << 40),
+    Info("thread_cache_bytes", "bytes", 1 << 23, 0, 1 << 30),
+    Info("bin_bytes", "bytes", 1 << 19, 1 << 12, 1 << 26),
     Info("on_invalid_free", "choice", "abort", choices=["abort", "warn"]),
     Info("newcomer_bytes", "bytes", 4096, 0, 1 << 30),
 ]
 
 
-SPACE = build(TABLE)
+SPACE = build(TABLE, names=["pack_bestfit_k", "drain_limit", "stash_max_objs"])
 
 
 TASK = Task("planted", (command_row(("/bin/true",), 1.0),))
