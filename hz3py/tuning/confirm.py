@@ -40,6 +40,7 @@ MOST_JUDGED = 2
 
 LEAST_EARLY_BLOCKS = 4
 MOST_EARLY_BLOCKS = 12
+MOST_SLIMMING_BLOCKS = 6
 """More blocks before the last ones would be taken from those that carry the claim."""
 
 TOLERATED_LOSS = 0.003
@@ -127,19 +128,25 @@ def blocks_for(left_s: float, sample_s: float, finalists: int, knobs: int) -> in
     """
     if not (sample_s > 0 and math.isfinite(left_s)):
         return FINAL_BLOCKS
-    samples = left_s / sample_s
-    changes = min(knobs, 4)
-    early_arms = (finalists + 1) + (changes + 2) + (changes + 1)
-    last_arms = 3
-    count = samples / (early_arms / 2 + last_arms)
-    if early_blocks(math.ceil(count)) == MOST_EARLY_BLOCKS:
-        count = (samples - MOST_EARLY_BLOCKS * early_arms) / last_arms
-    return max(LEAST_FINAL_BLOCKS, min(MOST_FINAL_BLOCKS, int(count)))
+    changes = min(knobs, 6)
+
+    def samples(count: int) -> int:
+        choice = early_blocks(count) * (finalists + 1)
+        slimming = slimming_blocks(count) * ((changes + 1) + changes)
+        return choice + slimming + count * (MOST_JUDGED + 1)
+
+    counts = range(LEAST_FINAL_BLOCKS, MOST_FINAL_BLOCKS + 1)
+    return max((n for n in counts if samples(n) * sample_s <= left_s), default=LEAST_FINAL_BLOCKS)
 
 
 def early_blocks(final_blocks: int) -> int:
-    """Return the number of blocks of each round before the last one."""
+    """Return the number of blocks in which the finalists are compared."""
     return min(MOST_EARLY_BLOCKS, max(LEAST_EARLY_BLOCKS, math.ceil(final_blocks / 2)))
+
+
+def slimming_blocks(final_blocks: int) -> int:
+    """Return the number of blocks that show which changes of the winner matter."""
+    return min(MOST_SLIMMING_BLOCKS, early_blocks(final_blocks))
 
 
 def first_block(number: int, configurations: Sequence[Knobs]) -> int:
@@ -183,6 +190,7 @@ class Confirm:
         self._final = MOST_UNASKED_BLOCKS if final_blocks is None else final_blocks
         self._as_needed = final_blocks is None
         self._early = early_blocks(self._final)
+        self._slimming = slimming_blocks(self._final)
         self._confidence = fixed_look(self._final, families=MOST_JUDGED)[0].confidence
         self._clock = clock
         self._rounds = 0
@@ -275,7 +283,7 @@ class Confirm:
         if len(names) < 2:
             return tuple(Change(name, UNKNOWN, True) for name in names), winner
         self._watch.phase("which of its changes matter")
-        measured = self._take([winner, *variants.values()], self._early)
+        measured = self._take([winner, *variants.values()], self._slimming)
         reference = self._goals.scores(measured[0])
         if any(block.failure for block in measured[0]):
             return tuple(Change(name, UNKNOWN, True) for name in names), winner
@@ -307,7 +315,7 @@ class Confirm:
         dropped = min(len(chain), 1)
         if len(chain) > 1:
             self._watch.phase("which of them can be spared together")
-            measured = self._take([winner, *chain[1:]], self._early)
+            measured = self._take([winner, *chain[1:]], self._slimming)
             reference = self._goals.scores(measured[0])
             for count, blocks in enumerate(measured[1:], 2):
                 if any(block.failure for block in (*measured[0], *blocks)):

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from hz3py.store.records import SampleRecord
 
 REQUEST_NAME = "request.json"
-SEARCH_SHARE = 0.55
+SEARCH_SHARE = 0.4
 """Share of a budget of minutes that the search may take; the rest is for confirmation."""
 
 

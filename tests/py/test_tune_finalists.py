@@ -18,6 +18,7 @@ from hz3py.tuning.confirm import (
     MOST_FINAL_BLOCKS,
     blocks_for,
     early_blocks,
+    slimming_blocks,
 )
 from hz3py.tuning.finalists import FINALISTS, shortlist
 from hz3py.tuning.goals import Goals
@@ -116,9 +117,11 @@ def test_time_goes_to_the_last_blocks() -> None:
     sample_s, finalists, knobs = 2.0, 6, 4
     for left_s in (300.0, 600.0, 1200.0):
         count = blocks_for(left_s, sample_s, finalists, knobs)
-        rounds = (finalists + 1) + (knobs + 2) + (knobs + 1)
-        spent = sample_s * (early_blocks(count) * rounds + 3 * count)
-        assert 0.85 * left_s < spent <= 1.05 * left_s
+        choice = early_blocks(count) * (finalists + 1)
+        slimming = slimming_blocks(count) * (2 * knobs + 1)
+        spent = sample_s * (choice + slimming + 3 * count)
+        assert 0.9 * left_s < spent <= left_s
+    assert 3 * count > 2 * (choice + slimming)
 
 
 def tried_first(task: Task, tmp_path: Path) -> list[dict[str, int | str]]:
