@@ -24,7 +24,7 @@ from hz3py.tuning import elsewhere, session, work
 from hz3py.tuning.choose import build
 from hz3py.tuning.ranges import DEFAULT_KNOBS
 from hz3py.tuning.search import BLOCKS_PER_TRIAL, Budget
-from hz3py.tuning.task import Objective, Task, check
+from hz3py.tuning.task import Objective, Task, check, slowdown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -140,6 +140,7 @@ def tune(
     fixed: Mapping[str, str] | None = None,
     ranges: Mapping[str, str] | None = None,
     objective: Objective = "rss",
+    max_slowdown: float = 2.0,
     metric_regex: str | None = None,
     blocks: int = BLOCKS_PER_TRIAL,
     confirm_blocks: int | None = None,
@@ -160,6 +161,7 @@ def tune(
         fixed: Knob to value that every candidate has.
         ranges: Knob to "lo:hi".
         objective: "rss", "throughput" or "pareto"; the other figure is guarded.
+        max_slowdown: Throughput that may be lost for memory, in percent.
         metric_regex: Expression with one group, the speed, in the output of a command.
         blocks: Blocks of a trial.
         confirm_blocks: Blocks behind the claim; None chooses.
@@ -177,7 +179,15 @@ def tune(
         WorkloadFailedError: The workload fails under the default configuration.
     """
     chosen = _work(what, threads, None)
-    task = check(Task(chosen.name, chosen.rows, objective=objective, metric_regex=metric_regex))
+    task = check(
+        Task(
+            chosen.name,
+            chosen.rows,
+            objective=objective,
+            metric_regex=metric_regex,
+            throughput_margin=slowdown(max_slowdown),
+        )
+    )
     others = elsewhere.works_of(task, also, threads) if also else chosen.transfer
     if trials is None and minutes is None:
         trials = DEFAULT_TRIALS

@@ -44,7 +44,7 @@ def request_of(words: Sequence[str] | None, options: Options) -> Request:
             guards=tuple(task.parse_guard(*pair) for pair in options["guards"]),
             check=task.words_of(options["check"], "--check") if options["check"] else (),
             server=_server(options),
-            throughput_margin=_fraction(options["max_slowdown"]),
+            throughput_margin=task.slowdown(options["max_slowdown"]),
         )
     )
     if options["worker"] and not (options["storage"] and options["study"]):
@@ -150,12 +150,3 @@ def _pairs(texts: Sequence[str], option: str) -> dict[str, str]:
             raise UsageError(f"{option} {text!r} is not NAME=VALUE")
         found[name] = value
     return found
-
-
-def _fraction(percent: float) -> float:
-    if not 0 < percent < 100:
-        raise UsageError(
-            f"--max-slowdown {percent:g} is not a percentage above 0 and below 100",
-            "write 2 for two percent",
-        )
-    return percent / 100

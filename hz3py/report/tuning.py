@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MEMORY = "#0072B2"
+MOST_TICKS = 6
 _SPEED = "#D55E00"
 _OTHER = "#BBBBBB"
 _CHOSEN = "#009E73"
@@ -139,7 +140,11 @@ def _response(panel: Axes, name: str, points: Sequence[Mapping[str, Any]]) -> No
 
 
 def knob_places(values: Sequence[int | str]) -> tuple[list[float], list[float], list[str]]:
-    """Return where values go on the axis of a knob, and at most six ticks with their words."""
+    """Return where values go on the axis of a knob, and ticks with words that leave room.
+
+    Args:
+        values: Words, or numbers in rising order.
+    """
     numbers = [value for value in values if isinstance(value, int)]
     if len(numbers) < len(values):
         places = [float(place) for place in range(len(values))]
@@ -151,8 +156,12 @@ def knob_places(values: Sequence[int | str]) -> tuple[list[float], list[float], 
         places = [
             place if number else least - 1.5 for place, number in zip(places, numbers, strict=True)
         ]
-    step = max(1, math.ceil(len(values) / 6))
-    return places, places[::step], [_short(number) for number in numbers[::step]]
+    room = (places[-1] - places[0]) / MOST_TICKS
+    ticks: list[tuple[float, str]] = []
+    for place, number in zip(places, numbers, strict=True):
+        if not ticks or place - ticks[-1][0] >= room:
+            ticks.append((place, _short(number)))
+    return places, [place for place, _ in ticks], [word for _, word in ticks]
 
 
 def _short(number: int) -> str:

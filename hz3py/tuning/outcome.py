@@ -88,7 +88,7 @@ def publish(request: Request, folder: Path, outcome: Outcome, machine: Mapping[s
     confirmation = outcome.confirmation
     goals = Goals(request.task)
     with quiet():
-        learnt = insight.document(outcome.study, outcome.found, request.space, goals)
+        learnt = insight.document(outcome.found, request.space, goals)
         trials = _finished(outcome.study)
     path = _write_profile(request, folder, outcome, machine, trials)
     noise = _noise(outcome.found, goals)

@@ -161,6 +161,20 @@ def check(task: Task) -> Task:
     return task
 
 
+def slowdown(percent: float) -> float:
+    """Return the largest loss of throughput as a fraction.
+
+    Raises:
+        UsageError: It is no share of something.
+    """
+    if not 0 < percent < 100:
+        raise UsageError(
+            f"a slowdown of {percent:g} is not a percentage above 0 and below 100",
+            "write 2 for two percent",
+        )
+    return percent / 100
+
+
 def parse_guard(pattern: str, limit: str) -> Guard:
     """Read a guard from two words: an expression, and a limit such as +5% or -2%.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import subprocess
 import sys
@@ -74,11 +75,12 @@ def test_a_packaged_workload_brings_its_other_inputs(
     monkeypatch.setattr(session, "tune", stop)
     for also in ([], ["mt_remote"]):
         with pytest.raises(KeyboardInterrupt):
-            hz3py.tune("random_mixed", also=also, out=tmp_path)
+            hz3py.tune("random_mixed", also=also, max_slowdown=5, out=tmp_path)
     own, named = ([task.name for task in request.transfer] for request in requests)
     assert own == [other.name for other in work.of_workload("random_mixed").transfer]
     assert len(own) > 1
     assert named == [work.of_workload("mt_remote").name]
+    assert [request.task.throughput_margin for request in requests] == [0.05, 0.05]
 
 
 @pytest.mark.parametrize(
@@ -105,6 +107,12 @@ def test_an_unknown_name_is_refused() -> None:
         hz3py.bench("mt_remot")
     with pytest.raises(UsageError, match="unknown knob"):
         hz3py.tune(WORK, knobs=["pack_bestfit"])
+
+
+@pytest.mark.parametrize("percent", [0, -1, 100, math.nan])
+def test_a_slowdown_that_is_no_share_is_refused(percent: float) -> None:
+    with pytest.raises(UsageError, match="is not a percentage above 0 and below 100"):
+        hz3py.tune(WORK, max_slowdown=percent)
 
 
 def test_the_example_of_the_readme_runs(tmp_path: Path) -> None:

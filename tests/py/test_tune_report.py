@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import tune_simulation as sim
 from browser import needs_chromium, shown
 
 from hz3py.__main__ import main
+from hz3py.report.tuning import MOST_TICKS, knob_places
 from hz3py.tuning import requests
 from hz3py.tuning.choose import build
 from hz3py.tuning.search import Budget
@@ -198,6 +200,24 @@ def test_a_session_that_cannot_be_told_says_what_to_do(
     (line,) = capsys.readouterr().err.splitlines()
     assert message in line
     assert "hz3 tune --resume" in line
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ([196608, 1 << 24, 3 << 23, 1 << 28, 3 << 27, 1 << 29, 1 << 30], 3),
+        ([0, 16, 128, 1000, 8192], 4),
+        ([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13], 5),
+        ([7], 1),
+        (["owner_stash", "transfer"], 2),
+    ],
+)
+def test_ticks_of_a_knob_leave_room_for_their_words(values: list[int | str], words: int) -> None:
+    places, ticks, found = knob_places(values)
+    assert len(places) == len(values)
+    assert words <= len(found) == len(ticks) <= MOST_TICKS + 1
+    steps = [after - before for before, after in pairwise(ticks)]
+    assert all(step >= (places[-1] - places[0]) / MOST_TICKS for step in steps)
 
 
 PROBE = """<script>

@@ -246,6 +246,24 @@ def test_cliffs_and_front_come_from_the_curves(tmp_path: Path) -> None:
     assert insight.front(found, goals)
 
 
+def test_the_knob_that_decides_is_the_most_important(tmp_path: Path) -> None:
+    """Also where zero is a mode of its own, which the search proposes apart from the range."""
+
+    def only_delay(knobs: Knobs) -> tuple[float, float]:
+        return (-0.4 if int(knobs.get("purge_delay_ms", 1000)) < 400 else 0.0), 0.0
+
+    names = ["pack_bestfit_k", "purge_delay_ms", "drain_limit", "bin_bytes"]
+    for seed in range(4):
+        request = Request(
+            sim.TASK, build(sim.TABLE, names=names), Budget(trials=25), seed=seed, storage="memory:"
+        )
+        found = tune(request, tmp_path / str(seed), blocks=sim.Simulation(only_delay, seed))
+        shares = found.document["importance"]
+        assert next(iter(shares)) == "purge_delay_ms", shares
+        assert shares["purge_delay_ms"] > 0.5
+        assert set(shares) == {*names, "remote_route"}
+
+
 def test_equal_proposals_share_their_blocks(tmp_path: Path) -> None:
     space = build(sim.TABLE, names=["stash_spill"], fixed={"remote_route": "owner_stash"})
     request = Request(
