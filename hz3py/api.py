@@ -161,10 +161,12 @@ def tune(
         fixed: Knob to value that every candidate has.
         ranges: Knob to "lo:hi".
         objective: "rss", "throughput" or "pareto"; the other figure is guarded.
-        max_slowdown: Throughput that may be lost for memory, in percent.
+        max_slowdown: Throughput that may be lost for memory, in percent, above 0 and below 100;
+            not read where throughput is the objective.
         metric_regex: Expression with one group, the speed, in the output of a command.
         blocks: Blocks of a trial.
-        confirm_blocks: Blocks behind the claim; None chooses.
+        confirm_blocks: Blocks behind the claim; None takes what `minutes` allow or, without a
+            limit of time, what the noise demands, at most 100.
         threads: Threads of packaged workloads.
         also: Other inputs on which a claim is tried: names of packaged workloads where one is
             tuned, else commands, each as one text or as a list of words. Without them, other inputs
@@ -185,7 +187,7 @@ def tune(
             chosen.rows,
             objective=objective,
             metric_regex=metric_regex,
-            throughput_margin=slowdown(max_slowdown),
+            throughput_margin=slowdown(max_slowdown, "max_slowdown"),
         )
     )
     others = elsewhere.works_of(task, also, threads) if also else chosen.transfer

@@ -107,17 +107,17 @@ def assurance(values: NDArray[np.float64], blocks: int, *, confidence: float = 1
 
     Args:
         values: What was seen, shape (n,), n at least 2.
-        blocks: Number of blocks to come.
+        blocks: Number of blocks to come, at least 2.
         confidence: Two-sided level of the interval.
 
     Source: A. O'Hagan, J. W. Stevens, M. J. Campbell, "Assurance in clinical trial design", 2005;
-    normal, with the spread taken as known.
+    with Student's quantiles in place of the normal ones, since the spread is not known either.
     """
     spread = float(np.std(values, ddof=1))
-    reach = float(stats.norm.isf((1 - confidence) / 2)) * spread / math.sqrt(blocks)
+    reach = float(stats.t.isf((1 - confidence) / 2, blocks - 1)) * spread / math.sqrt(blocks)
     doubt = spread * math.sqrt(1 / values.size + 1 / blocks)
     margin = -float(np.mean(values)) - reach
-    return float(stats.norm.cdf(margin / doubt)) if doubt > 0 else float(margin > 0)
+    return float(stats.t.cdf(margin / doubt, values.size - 1)) if doubt > 0 else float(margin > 0)
 
 
 def blocks_needed(

@@ -59,7 +59,14 @@ _WITH_RESUME = ("trials", "minutes", "markdown")
     show_default=True,
     help="Which figure of resident memory counts.",
 )
-@click.option("--max-slowdown", metavar="PERCENT", type=float, default=2.0, show_default=True)
+@click.option(
+    "--max-slowdown",
+    metavar="PERCENT",
+    type=float,
+    default=2.0,
+    show_default=True,
+    help="Throughput that memory may cost.",
+)
 @click.option(
     "--knobs",
     default=",".join(DEFAULT_KNOBS),
@@ -72,7 +79,11 @@ _WITH_RESUME = ("trials", "minutes", "markdown")
 @click.option("--trials", type=click.IntRange(min=1), help="Trials of the study [default: 40].")
 @click.option("--minutes", type=click.FloatRange(min=0.05), help="Time for everything.")
 @click.option("--blocks", type=click.IntRange(min=2), default=6, show_default=True)
-@click.option("--confirm-blocks", type=click.IntRange(min=4), help="Blocks behind the claim.")
+@click.option(
+    "--confirm-blocks",
+    type=click.IntRange(min=4),
+    help="Blocks behind the claim [default: what the time or the noise asks for].",
+)
 @click.option("--timeout", type=click.FloatRange(min=0.1), help="Seconds until a sample is hung.")
 @click.option(
     "--also",
@@ -94,7 +105,7 @@ def command(ctx: click.Context, /, *, as_json: bool, markdown: bool, **options: 
     WORKLOAD is a packaged one (see `hz3 workloads`); --suite takes all rows of a suite;
     `-- PROGRAM ARGS` any command; --server with --client a server.
 
-    Every trial measures candidate and defaults side by side. The best few are measured again on
+    Every trial measures candidate and defaults side by side. A few finalists are measured again on
     fresh blocks before anything is claimed, and changes that do not matter are dropped. The result
     is profile.toml, for `hz3 run --profile` and `hz3 env --profile`.
 

@@ -44,7 +44,7 @@ def request_of(words: Sequence[str] | None, options: Options) -> Request:
             guards=tuple(task.parse_guard(*pair) for pair in options["guards"]),
             check=task.words_of(options["check"], "--check") if options["check"] else (),
             server=_server(options),
-            throughput_margin=task.slowdown(options["max_slowdown"]),
+            throughput_margin=task.slowdown(options["max_slowdown"], "--max-slowdown"),
         )
     )
     if options["worker"] and not (options["storage"] and options["study"]):

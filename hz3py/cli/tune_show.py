@@ -203,7 +203,7 @@ def verdict_lines(result: Result) -> list[str]:
         f"better knobs found: {described(found.knobs)}",
         f"  resident memory {with_bounds(found.rss)}",
         f"  throughput      {with_bounds(found.throughput)}",
-        f"  from {found.blocks} fresh blocks of {result.trials} trials' best",
+        f"  from {found.blocks} fresh blocks, after {result.trials} trials",
     ]
     if not math.isnan(found.searched):
         lines.append(

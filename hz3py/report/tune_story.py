@@ -39,7 +39,7 @@ def parts(document: Document, deploy: Lines | None = None, folder: str = "") -> 
     found = [
         Part("claim", "Claim", tuple(claim(document)), _criteria(document)),
         Part("asked", "What was tuned", (), _asked(document)),
-        Part("finalists", "The best, measured again", _FINALISTS, _finalists(document)),
+        Part("finalists", "Finalists, measured again", _FINALISTS, _finalists(document)),
         Part("changes", "Which changes matter", _CHANGES, _changes(document)),
         Part("elsewhere", "Other inputs", tuple(_elsewhere(document)), _transfer(document)),
         Part("importance", "Importance of knobs", _IMPORTANCE, _importance(document)),
@@ -204,7 +204,7 @@ def _finalists(document: Document) -> Table | None:
         _text("configuration"),
     )
     lines = []
-    for place, each in enumerate(document["finalists"]):
+    for each in document["finalists"]:
         searched, measured = each["searched_ratio"], each["measured_ratio"]
         known = searched is not None and measured is not None
         lines.append(
@@ -216,7 +216,7 @@ def _finalists(document: Document) -> Table | None:
                     f"{100 * (measured - searched):+.1f} points" if known else "",
                     words(each["knobs"]),
                 ),
-                "best" if place == 0 else "",
+                "best" if each.get("chosen") else "",
             )
         )
     return _table(columns, lines)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MEMORY = "#0072B2"
-MOST_TICKS = 6
+_MOST_TICKS = 7
 _SPEED = "#D55E00"
 _OTHER = "#BBBBBB"
 _CHOSEN = "#009E73"
@@ -156,7 +156,7 @@ def knob_places(values: Sequence[int | str]) -> tuple[list[float], list[float], 
         places = [
             place if number else least - 1.5 for place, number in zip(places, numbers, strict=True)
         ]
-    room = (places[-1] - places[0]) / MOST_TICKS
+    room = (places[-1] - places[0]) / (_MOST_TICKS - 1)
     ticks: list[tuple[float, str]] = []
     for place, number in zip(places, numbers, strict=True):
         if not ticks or place - ticks[-1][0] >= room:

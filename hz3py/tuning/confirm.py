@@ -1,8 +1,8 @@
 """Confirmation: no claim without blocks that the search has not seen.
 
-A search picks what looked best, and what looked best was also lucky. So the best few are measured
-again beside the default; the winner is rid of changes that do not matter; and what is left is
-judged on blocks of its own, by the rules of `hz3 ab`. Only those last blocks carry the claim.
+A search picks what looked best, and what looked best was also lucky. So a few finalists are
+measured again beside the default; the winner is rid of changes that do not matter; and what is left
+is judged on blocks of its own, by the rules of `hz3 ab`. Only those last blocks carry the claim.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ MOST_UNASKED_BLOCKS = 100
 
 SURE = 0.9
 """Chance of a claim with which the last blocks are enough."""
+HOPE = 0.3
+"""Chance of a claim, with the most blocks, below which nobody is made to wait for them."""
 
 MOST_JUDGED = 2
 """The winner, and what is left of it without the changes that do not matter."""
@@ -60,11 +62,13 @@ class Finalist:
         knobs: Its configuration.
         searched: What the search said: the ratio of the objective to the default's.
         measured: What fresh blocks say, with their interval.
+        chosen: Whether it is the one that went on to the last blocks.
     """
 
     knobs: Knobs
     searched: float
     measured: Interval
+    chosen: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,11 +132,10 @@ def blocks_for(left_s: float, sample_s: float, finalists: int, knobs: int) -> in
     """
     if not (sample_s > 0 and math.isfinite(left_s)):
         return FINAL_BLOCKS
-    changes = min(knobs, 6)
 
     def samples(count: int) -> int:
         choice = early_blocks(count) * (finalists + 1)
-        slimming = slimming_blocks(count) * ((changes + 1) + changes)
+        slimming = slimming_blocks(count) * ((knobs + 2) + (knobs + 1))
         return choice + slimming + count * (MOST_JUDGED + 1)
 
     counts = range(LEAST_FINAL_BLOCKS, MOST_FINAL_BLOCKS + 1)
@@ -149,13 +152,14 @@ def slimming_blocks(final_blocks: int) -> int:
     return min(MOST_SLIMMING_BLOCKS, early_blocks(final_blocks))
 
 
-def first_block(number: int, configurations: Sequence[Knobs]) -> int:
+def first_block(number: int, configurations: Sequence[Knobs], extensions: int = 0) -> int:
     """Return the number of the first block of a round of confirmation.
 
     The same round of the same configurations has the same numbers, so that a session that goes on
-    finds the blocks that it has recorded; search and other rounds have other numbers.
+    finds the blocks that it has recorded; search and other rounds have other numbers, and so has
+    the same round after the session was given more time: who looks again takes fresh blocks.
     """
-    text = " ".join(key_of(knobs) for knobs in configurations)
+    text = " ".join([*(key_of(knobs) for knobs in configurations), *["again"] * extensions])
     return number * _ROUND_BLOCKS + zlib.crc32(text.encode()) % 10**6 * 1000
 
 
@@ -170,6 +174,7 @@ class Confirm:
         watch: Watch,
         *,
         final_blocks: int | None = FINAL_BLOCKS,
+        extensions: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare; nothing starts before `run`.
@@ -181,6 +186,7 @@ class Confirm:
             watch: Is told what happens.
             final_blocks: Number of blocks behind the claim; None takes as many as the finalists
                 show to be needed.
+            extensions: How often the session was given more time after a confirmation.
             clock: Seconds that only grow.
         """
         self._space = space
@@ -193,6 +199,7 @@ class Confirm:
         self._slimming = slimming_blocks(self._final)
         self._confidence = fixed_look(self._final, families=MOST_JUDGED)[0].confidence
         self._clock = clock
+        self._extensions = extensions
         self._rounds = 0
 
     def run(self, found: Sequence[Candidate]) -> Confirmation:
@@ -205,7 +212,7 @@ class Confirm:
         if not best:
             return Confirmation("NO-GO", claim=False, knobs={}, reasons=(_NO_CANDIDATE,))
         configurations = [candidate.knobs for candidate in best]
-        self._watch.phase(f"the best {len(best)} again, on fresh blocks")
+        self._watch.phase(f"{len(best)} finalists again, on fresh blocks")
         measured = self._take(configurations, self._early)
         finalists = [self._finalist(c, b) for c, b in zip(best, measured, strict=True)]
         order = sorted(range(len(best)), key=lambda place: finalists[place].measured.estimate)
@@ -226,6 +233,8 @@ class Confirm:
         place = max(kept, key=lambda each: self._promise(measured[each]))
         if self._as_needed:
             self._final = self._blocks_for_claim(measured[place])
+        finalists[place] = replace(finalists[place], chosen=True)
+        ordered = tuple(finalists[place] for place in order)
         winner = best[place]
         changes, slim = self._fewest_changes(winner.knobs)
         return self._judge(winner, slim, ordered, changes)
@@ -233,7 +242,7 @@ class Confirm:
     def _take(self, configurations: Sequence[Knobs], count: int) -> list[list[Block]]:
         """Measure configurations side by side in a round of its own."""
         self._rounds += 1
-        first = first_block(self._rounds, configurations)
+        first = first_block(self._rounds, configurations, self._extensions)
         taken: list[list[Block]] = [[] for _ in configurations]
         each = math.nan
         for done in range(count):
@@ -257,11 +266,12 @@ class Confirm:
         return -float(np.mean(self._goals.scores(blocks))) * chance
 
     def _blocks_for_claim(self, blocks: Sequence[Block]) -> int:
-        """Return the fewest blocks that probably carry a claim, or as many as there may be."""
-        for count in range(FINAL_BLOCKS, self._final, FINAL_BLOCKS):
-            if self._goals.chance_to_claim(blocks, count, self._confidence) >= SURE:
-                return count
-        return self._final
+        """Return the fewest blocks that probably carry a claim; few where it is a vain hope."""
+        counts = [*range(FINAL_BLOCKS, self._final, FINAL_BLOCKS), self._final]
+        chances = [self._goals.chance_to_claim(blocks, n, self._confidence) for n in counts]
+        if chances[-1] < HOPE:
+            return FINAL_BLOCKS
+        return next((n for n, c in zip(counts, chances, strict=True) if c >= SURE), self._final)
 
     def _objective(self, blocks: Sequence[Block], confidence: float = 0.95) -> Interval:
         """Return the ratio of what is to become small, with its interval."""

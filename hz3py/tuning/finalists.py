@@ -1,4 +1,4 @@
-"""Which configurations of a search are measured again, and which of them is put to the test.
+"""Which configurations of a search are measured again.
 
 The best score alone is a bad guide: it belongs to whoever goes to the very edge of what the guards
 allow, or was lucky there, and there no number of blocks shows that the guard is kept.
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hz3py.tuning.blocks import Block
-from hz3py.tuning.goals import Goals
+from hz3py.tuning.goals import Goals, Values
 from hz3py.tuning.search import Candidate
 
 FINALISTS = 6
@@ -23,6 +23,8 @@ SHARE_FOR_SAFETY = 0.5
 
 def shortlist(found: Sequence[Candidate], goals: Goals, most: int = FINALISTS) -> list[Candidate]:
     """Return the configurations to measure again: the best scores, then the safest of the good.
+
+    Places that are left go to the next best.
 
     Args:
         found: Everything that was measured.
@@ -52,7 +54,7 @@ def _mean_score(candidate: Candidate, goals: Goals) -> float:
     return float(np.mean(goals.scores(candidate.blocks)))
 
 
-def _upper(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
+def _upper(values: Values) -> float:
     """Return the mean and one standard error more: what is surer comes first."""
     spread = float(np.std(values, ddof=1)) if values.size > 1 else math.inf
     return float(np.mean(values)) + spread / math.sqrt(values.size)

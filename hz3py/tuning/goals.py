@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hz3py.analysis.criteria import MEAN, Criterion
 from hz3py.analysis.evidence import half_width, trusted_interval
 from hz3py.analysis.intervals import Interval
-from hz3py.analysis.looks import Look, assurance, blocks_needed
+from hz3py.analysis.looks import Look, assurance
 from hz3py.analysis.verdict import Decision, Evidence, decide
 from hz3py.tuning.blocks import Block
 from hz3py.tuning.task import Guard, Task
@@ -69,22 +69,6 @@ class Goals:
     def violations(self, blocks: Sequence[Block]) -> dict[str, float]:
         """Return by how much each guard is broken on average, as a log ratio; 0 or less is kept."""
         return {name: float(np.mean(values)) for name, values in self.excesses(blocks).items()}
-
-    def blocks_to_claim(self, blocks: Sequence[Block], confidence: float) -> float:
-        """Return how many blocks will probably show a gain and every guard kept.
-
-        Args:
-            blocks: At least two, whose figures are taken for the truth.
-            confidence: Two-sided level of the intervals.
-
-        Returns:
-            Infinity where no number of blocks is enough.
-        """
-        needed = [
-            blocks_needed(float(np.std(each, ddof=1)), -float(np.mean(each)), confidence=confidence)
-            for each in (self.scores(blocks), *self.excesses(blocks).values())
-        ]
-        return max(math.inf if count is None else float(count) for count in needed)
 
     def breaks_beside(self, blocks: Sequence[Block], reference: Sequence[Block]) -> bool:
         """Tell whether a guard is broken on average, and shown to be worse than in `reference`.

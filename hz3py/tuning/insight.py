@@ -78,6 +78,8 @@ def importances(found: Sequence[Candidate], space: Space, goals: Goals) -> dict[
     import optuna
 
     known = [each for each in found if each.blocks and not each.failure]
+    if len(known) < LEAST_TRIALS:
+        return {}
     with quiet():
         study = optuna.create_study()
         for trial in _flat_trials(known, space, goals):
@@ -86,7 +88,7 @@ def importances(found: Sequence[Candidate], space: Space, goals: Goals) -> dict[
         try:
             shares = optuna.importance.get_param_importances(study, evaluator=evaluator)
         except (ValueError, RuntimeError):
-            return {}  # too few trials, or all the same
+            return {}  # all the same
     return {name: round(float(s), 4) for name, s in shares.items() if math.isfinite(s)}
 
 
@@ -181,9 +183,8 @@ def document(found: Sequence[Candidate], space: Space, goals: Goals) -> dict[str
     """Return everything as JSON-ready data."""
     response = curves(found, space, goals)
     on_front = {each.key for each in front(found, goals)}
-    enough = len(found) >= LEAST_TRIALS
     return {
-        "importance": importances(found, space, goals) if enough else {},
+        "importance": importances(found, space, goals),
         "curves": {name: [asdict(point) for point in points] for name, points in response.items()},
         "cliffs": [asdict(cliff) for cliff in cliffs(response)],
         "configurations": [_line(each, space, goals, on_front) for each in found],

@@ -228,6 +228,7 @@ def _details(confirmation: Confirmation | None) -> dict[str, Any]:
                 "searched_ratio": _known(each.searched),
                 "measured_ratio": _known(each.measured.estimate),
                 "measured_ci": _bounds(each.measured),
+                "chosen": each.chosen,
             }
             for each in confirmation.finalists
         ],

@@ -20,12 +20,15 @@ class Progress:
     Attributes:
         search_s: Seconds that the search has taken, those of killed processes included.
         ended: Why the search has ended; empty while it has not.
-        confirm_blocks: Blocks behind the claim; None before the confirmation.
+        confirm_blocks: Blocks behind the claim; None while they are not settled, and where the
+            finalists decide on them.
+        extensions: How often the session was given more time.
     """
 
     search_s: float = 0.0
     ended: str = ""
     confirm_blocks: int | None = None
+    extensions: int = 0
 
 
 def load(folder: Path) -> Progress:
@@ -39,7 +42,10 @@ def load(folder: Path) -> Progress:
         data = json.loads(path.read_text(encoding="utf-8"))
         blocks = data["confirm_blocks"]
         return Progress(
-            float(data["search_s"]), str(data["ended"]), None if blocks is None else int(blocks)
+            float(data["search_s"]),
+            str(data["ended"]),
+            None if blocks is None else int(blocks),
+            int(data.get("extensions", 0)),
         )
     except FileNotFoundError:
         return Progress()

@@ -92,8 +92,9 @@ def extend(request: Request, folder: Path, *, trials: int | None, minutes: float
     budget = replace(request.budget, trials=trials or request.budget.trials)
     changed = replace(request, budget=budget, minutes=minutes or request.minutes)
     save(changed, folder)
-    search_s = 0.0 if minutes else progress.load(folder).search_s
-    progress.save(Progress(search_s=search_s), folder)
+    before = progress.load(folder)
+    search_s = 0.0 if minutes else before.search_s
+    progress.save(Progress(search_s=search_s, extensions=before.extensions + 1), folder)
     return changed
 
 

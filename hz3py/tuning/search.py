@@ -137,9 +137,8 @@ class Search:
         self._deadline = math.inf if seconds is None else start + seconds
         with quiet():
             settle_orphans(self._study)
-            if not self._study.get_trials(deepcopy=False):
-                for knobs in ({}, *self._hunches()):
-                    self._study.enqueue_trial(self._space.parameters(knobs), skip_if_exists=True)
+            for proposal in self._first_proposals():
+                self._study.enqueue_trial(proposal)
             while not (reason := self._over()):
                 if self._others_take_the_last():
                     time.sleep(POLL_S)
@@ -150,10 +149,23 @@ class Search:
                     self._after(self._clock() - start)
         return reason
 
-    def _hunches(self) -> list[Knobs]:
-        if self._goals.task.objective == "throughput":
-            return []
-        return [knobs for knobs in HUNCHES if self._space.holds(knobs)]
+    def _first_proposals(self) -> list[dict[str, Any]]:
+        """Return what is to be tried before any search and has not been, nor will be anyway.
+
+        The defaults, then what has helped before, as far as the space holds it. One that was given
+        up with its worker is tried again.
+        """
+        import optuna
+
+        lost = optuna.trial.TrialState.FAIL
+        known = [
+            trial.system_attrs.get("fixed_params") or trial.params
+            for trial in self._study.get_trials(deepcopy=False)
+            if trial.state != lost
+        ]
+        hunches = () if self._goals.task.objective == "throughput" else HUNCHES
+        proposals = [self._space.parameters(k) for k in ({}, *hunches) if self._space.holds(k)]
+        return [proposal for proposal in proposals if proposal not in known]
 
     def _over(self) -> str:
         if self._clock() >= self._deadline:
@@ -323,6 +335,7 @@ def make_sampler(seed: int | None, trials: int | None) -> Any:
     import optuna
 
     startup = STARTUP_TRIALS if trials is None else max(4, min(STARTUP_TRIALS, trials // 3))
+    startup += len(HUNCHES)  # they count as well, and are not random
     with quiet():
         return optuna.samplers.TPESampler(
             seed=seed, n_startup_trials=startup, multivariate=True, group=True

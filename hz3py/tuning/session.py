@@ -23,7 +23,7 @@ from hz3py.store.results import RECORDS_NAME, RESULTS_FOLDER, Writer
 from hz3py.tuning import progress
 from hz3py.tuning.blocks import Blocks, Measured
 from hz3py.tuning.confirm import Confirm, Confirmation, blocks_for
-from hz3py.tuning.elsewhere import Transfer, carry_over
+from hz3py.tuning.elsewhere import TRANSFER_BLOCKS, Transfer, carry_over
 from hz3py.tuning.finalists import shortlist
 from hz3py.tuning.goals import Goals
 from hz3py.tuning.outcome import Outcome, Result, publish
@@ -181,15 +181,21 @@ class _Session:
         request = self._request
         count = request.final_blocks or self._progress.confirm_blocks
         if count is None and request.minutes is not None:
+            elsewhere_s = len(request.transfer) * TRANSFER_BLOCKS * block_s
             count = blocks_for(
-                self._left_s(),
+                self._left_s() - elsewhere_s,
                 block_s / 2,
                 len(shortlist(found, self._goals)),
                 len(request.space.dimensions),
             )
         self._keep(confirm_blocks=count)
         return Confirm(
-            request.space, self._goals, self._blocks, self._watch, final_blocks=count
+            request.space,
+            self._goals,
+            self._blocks,
+            self._watch,
+            final_blocks=count,
+            extensions=self._progress.extensions,
         ).run(found)
 
     def _budget(self) -> Budget:

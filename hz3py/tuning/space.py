@@ -144,9 +144,10 @@ class Space:
         return found
 
     def holds(self, knobs: Knobs) -> bool:
-        """Tell whether a configuration may be proposed."""
-        within = {each.name: each for each in self.dimensions}
-        return all(name in within and within[name].holds(value) for name, value in knobs.items())
+        """Tell whether a configuration may be proposed, with the defaults of what it leaves out."""
+        return {each.name for each in self.dimensions} >= set(knobs) and all(
+            each.holds(knobs.get(each.name, each.default)) for each in self.dimensions
+        )
 
     def values(self, knobs: Knobs) -> dict[str, Value]:
         """Return the value of every varied knob; those that are not read are left out."""

@@ -161,15 +161,19 @@ def check(task: Task) -> Task:
     return task
 
 
-def slowdown(percent: float) -> float:
+def slowdown(percent: float, name: str) -> float:
     """Return the largest loss of throughput as a fraction.
+
+    Args:
+        percent: Above 0 and below 100.
+        name: What the user calls it.
 
     Raises:
         UsageError: It is no share of something.
     """
     if not 0 < percent < 100:
         raise UsageError(
-            f"a slowdown of {percent:g} is not a percentage above 0 and below 100",
+            f"{name} {percent:g} is not a percentage above 0 and below 100",
             "write 2 for two percent",
         )
     return percent / 100

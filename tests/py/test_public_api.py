@@ -111,7 +111,9 @@ def test_an_unknown_name_is_refused() -> None:
 
 @pytest.mark.parametrize("percent", [0, -1, 100, math.nan])
 def test_a_slowdown_that_is_no_share_is_refused(percent: float) -> None:
-    with pytest.raises(UsageError, match="is not a percentage above 0 and below 100"):
+    with pytest.raises(
+        UsageError, match=r"max_slowdown .* is not a percentage above 0 and below 100"
+    ):
         hz3py.tune(WORK, max_slowdown=percent)
 
 

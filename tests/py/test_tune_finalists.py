@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tune_simulation as sim
 
+from hz3py.analysis.evidence import half_width
 from hz3py.analysis.looks import assurance
 from hz3py.tuning.blocks import Block
 from hz3py.tuning.choose import build
 from hz3py.tuning.confirm import (
     LEAST_FINAL_BLOCKS,
-    MOST_EARLY_BLOCKS,
     MOST_FINAL_BLOCKS,
+    Confirm,
     blocks_for,
-    early_blocks,
-    slimming_blocks,
+    first_block,
 )
 from hz3py.tuning.finalists import FINALISTS, shortlist
 from hz3py.tuning.goals import Goals
@@ -27,6 +28,7 @@ from hz3py.tuning.search import Budget, Candidate
 from hz3py.tuning.session import Request, tune
 from hz3py.tuning.space import Knobs
 from hz3py.tuning.task import Task
+from hz3py.tuning.watch import Silence
 
 GOALS = Goals(sim.TASK)
 
@@ -82,46 +84,101 @@ def test_a_short_search_leaves_no_place_empty() -> None:
     assert shortlist([broken, worse], GOALS) == []
 
 
-def test_low_noise_takes_few_last_blocks_and_high_noise_many() -> None:
-    quiet = GOALS.chance_to_claim(blocks_of(-0.2, 0.0), 12, 0.95)
-    near = GOALS.chance_to_claim(blocks_of(-0.2, math.log1p(-0.0199)), 12, 0.95)
-    assert quiet > 0.95
-    assert near < 0.2
+def last_blocks(truth: tuple[float, float], spread: float, seed: int) -> int:
+    """How many last blocks a session takes for one candidate if nobody says how many."""
+
+    def measure(knobs: Sequence[Knobs], number: int, *, task: Task | None = None) -> list[Block]:
+        del task
+        random = np.random.default_rng((seed, number))
+        noise = random.normal(0.0, spread, (len(knobs), 2))
+        return [
+            Block({("rss_mean", "x"): truth[0] + rss, ("throughput", "x"): truth[1] + speed})
+            for rss, speed in noise
+        ]
+
+    knobs: Knobs = {"pack_bestfit_k": 9}
+    searched = Candidate(dict(knobs), 1, blocks_of(-0.2, 0.0))
+    confirm = Confirm(build(sim.TABLE), GOALS, measure, Silence(), final_blocks=None)
+    return confirm.run([searched]).blocks
 
 
-@pytest.mark.parametrize(("seen", "more"), [(6, 12), (12, 40)])
+def test_the_noise_decides_how_many_last_blocks_are_taken() -> None:
+    quiet = [last_blocks((-0.2, 0.0), 0.005, seed) for seed in range(5)]
+    noisy = [last_blocks((-0.2, 0.0), 0.04, seed) for seed in range(5)]
+    assert max(quiet) <= 24
+    assert max(noisy) > 40
+    assert np.mean(noisy) > 2 * np.mean(quiet)
+
+
+def test_nobody_waits_for_a_vain_hope() -> None:
+    """Where no gain is to be seen, no number of blocks shows one."""
+    taken = [last_blocks((0.0, 0.0), 0.02, seed) for seed in range(10)]
+    assert sum(blocks in (0, 12) for blocks in taken) >= 7
+
+
+@pytest.mark.parametrize(("seen", "more"), [(4, 8), (6, 12), (12, 40)])
 def test_assurance_is_how_often_a_claim_comes_true(seen: int, more: int) -> None:
     """Truths of which nothing is known before, measured twice: so many intervals lie below 0."""
     random = np.random.default_rng(seen)
-    spread = 0.05
     told, came = [], []
-    for _ in range(4000):
+    for _ in range(12000):
         truth = random.uniform(-0.2, 0.2)
-        first = random.normal(truth, spread, seen)
-        later = random.normal(truth, spread, more)
-        told.append(assurance(first, more))
-        reach = 1.96 * spread / math.sqrt(more)
-        came.append(float(np.mean(later)) + reach < 0)
-    for low, high in [(0.0, 0.2), (0.2, 0.8), (0.8, 1.0)]:
+        first = random.normal(truth, 0.05, seen)
+        later = random.normal(truth, 0.05, more)
+        told.append(assurance(first, more, confidence=0.975))
+        came.append(float(np.mean(later)) + half_width(later, 0.975) < 0)
+    for low, high in [(0.0, 0.2), (0.2, 0.8), (0.8, 0.95), (0.95, 1.0)]:
         inside = [hit for chance, hit in zip(told, came, strict=True) if low <= chance < high]
         expected = [chance for chance in told if low <= chance < high]
-        assert np.mean(inside) == pytest.approx(np.mean(expected), abs=0.1)
+        assert np.mean(inside) == pytest.approx(np.mean(expected), abs=0.06)
 
 
-def test_time_goes_to_the_last_blocks() -> None:
-    assert early_blocks(4) == 4
-    assert early_blocks(20) == 10
-    assert early_blocks(200) == MOST_EARLY_BLOCKS
+@pytest.mark.parametrize("left_s", [300.0, 600.0, 1200.0])
+def test_the_time_is_kept_and_goes_to_the_last_blocks(left_s: float) -> None:
+    """Counts the samples that a confirmation with six finalists and four changes asks for."""
+    sample_s = 2.0
+    names = ["pack_bestfit_k", "purge_delay_ms", "bin_bytes", "shards"]
+    asked: list[int] = []
+
+    def measure(knobs: Sequence[Knobs], number: int, *, task: Task | None = None) -> list[Block]:
+        del number, task
+        asked.append(1 + len(knobs))
+        around = 0.001 * (len(asked) % 3)
+        return [Block({("rss_mean", "x"): -0.2, ("throughput", "x"): around}) for _ in knobs]
+
+    found = [
+        Candidate(
+            {"bin_bytes": 8192, "pack_bestfit_k": 9, "purge_delay_ms": 64, "shards": place},
+            place,
+            blocks_of(-0.2, 0.0),
+        )
+        for place in range(1, 7)
+    ]
+    count = blocks_for(left_s, sample_s, len(found), len(names))
+    confirm = Confirm(build(sim.TABLE, names=names), GOALS, measure, Silence(), final_blocks=count)
+    done = confirm.run(found)
+    assert done.blocks == count > LEAST_FINAL_BLOCKS
+    assert 0.6 * left_s < sum(asked) * sample_s <= left_s
     assert blocks_for(1.0, 1.0, 6, 4) == LEAST_FINAL_BLOCKS
     assert blocks_for(1e9, 1.0, 6, 4) == MOST_FINAL_BLOCKS
-    sample_s, finalists, knobs = 2.0, 6, 4
-    for left_s in (300.0, 600.0, 1200.0):
-        count = blocks_for(left_s, sample_s, finalists, knobs)
-        choice = early_blocks(count) * (finalists + 1)
-        slimming = slimming_blocks(count) * (2 * knobs + 1)
-        spent = sample_s * (choice + slimming + 3 * count)
-        assert 0.9 * left_s < spent <= left_s
-    assert 3 * count > 2 * (choice + slimming)
+
+
+def test_who_looks_again_takes_fresh_blocks() -> None:
+    knobs: Knobs = {"shards": 2}
+    assert first_block(4, [knobs]) == first_block(4, [knobs], 0)
+    assert len({first_block(4, [knobs], extensions) for extensions in range(4)}) == 4
+
+
+def test_a_session_in_which_all_fails_still_ends(tmp_path: Path) -> None:
+    def broken(knobs: Sequence[Knobs], number: int, *, task: Task | None = None) -> list[Block]:
+        del number, task
+        return [Block({}, failure="it fell over") if each else blocks_of(0, 0)[0] for each in knobs]
+
+    space = build(sim.TABLE, names=["pack_bestfit_k", "stash_spill"], fixed={"shards": "3"})
+    request = Request(sim.TASK, space, Budget(trials=8), seed=1, storage="memory:")
+    result = tune(request, tmp_path / "all", blocks=broken)
+    assert result.document["importance"] == {}
+    assert not result.document["claim"]
 
 
 def tried_first(task: Task, tmp_path: Path) -> list[dict[str, int | str]]:
@@ -136,3 +193,29 @@ def test_what_has_helped_before_is_tried_first(tmp_path: Path) -> None:
     assert tried_first(sim.TASK, tmp_path / "rss")[: 1 + len(HUNCHES)] == [{}, *HUNCHES]
     speed = Task("speed", sim.TASK.rows, objective="throughput")
     assert tried_first(speed, tmp_path / "speed")[1] not in HUNCHES
+
+
+def test_a_hunch_outside_the_space_is_not_tried() -> None:
+    space = build(sim.TABLE, ranges={"purge_delay_ms": "0:100"})
+    assert [hunch["purge_delay_ms"] for hunch in HUNCHES if space.holds(hunch)] == [16]
+    assert not space.holds({})
+    assert build(sim.TABLE).holds({})
+    assert all(build(sim.TABLE).holds(hunch) for hunch in HUNCHES)
+    assert not build(sim.TABLE, fixed={"purge_delay_ms": "500"}).holds(HUNCHES[0])
+
+
+def test_a_hunch_that_was_given_up_is_tried_again(tmp_path: Path) -> None:
+    simulation = sim.Simulation(sim.flat, 1)
+
+    def stopping(knobs: Sequence[Knobs], number: int, *, task: Task | None = None) -> list[Block]:
+        if simulation.blocks == 10:
+            raise KeyboardInterrupt
+        return simulation(knobs, number, task=task)
+
+    (tmp_path / "it").mkdir()
+    request = Request(sim.TASK, build(sim.TABLE), Budget(trials=7), seed=1)
+    with pytest.raises(KeyboardInterrupt):
+        tune(request, tmp_path / "it", blocks=stopping)
+    result = tune(request, tmp_path / "it", blocks=simulation)
+    knobs = [each["knobs"] for each in result.document["configurations"]]
+    assert all(hunch in knobs for hunch in HUNCHES)

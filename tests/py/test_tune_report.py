@@ -15,7 +15,7 @@ import tune_simulation as sim
 from browser import needs_chromium, shown
 
 from hz3py.__main__ import main
-from hz3py.report.tuning import MOST_TICKS, knob_places
+from hz3py.report.tuning import knob_places
 from hz3py.tuning import requests
 from hz3py.tuning.choose import build
 from hz3py.tuning.search import Budget
@@ -28,7 +28,7 @@ HOSTILE = "</script><img src=http://evil/x onerror=alert(1)>{{ 7*7 }}|"
 HEADINGS = (
     "Claim",
     "What was tuned",
-    "The best, measured again",
+    "Finalists, measured again",
     "Which changes matter",
     "Other inputs",
     "Importance of knobs",
@@ -215,9 +215,9 @@ def test_a_session_that_cannot_be_told_says_what_to_do(
 def test_ticks_of_a_knob_leave_room_for_their_words(values: list[int | str], words: int) -> None:
     places, ticks, found = knob_places(values)
     assert len(places) == len(values)
-    assert words <= len(found) == len(ticks) <= MOST_TICKS + 1
+    assert words <= len(found) == len(ticks) <= 7
     steps = [after - before for before, after in pairwise(ticks)]
-    assert all(step >= (places[-1] - places[0]) / MOST_TICKS for step in steps)
+    assert all(step >= (places[-1] - places[0]) / 6 for step in steps)
 
 
 PROBE = """<script>
