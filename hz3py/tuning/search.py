@@ -19,6 +19,7 @@ from hz3py.tuning.goals import Goals
 from hz3py.tuning.ranges import HUNCHES
 from hz3py.tuning.space import Knobs, Space, key_of
 from hz3py.tuning.storage import WORKER_ATTRIBUTE, quiet, settle_orphans, worker_name
+from hz3py.tuning.task import Task
 from hz3py.tuning.watch import Seen, Watch
 
 if TYPE_CHECKING:
@@ -163,8 +164,8 @@ class Search:
             for trial in self._study.get_trials(deepcopy=False)
             if trial.state != lost
         ]
-        hunches = () if self._goals.task.objective == "throughput" else HUNCHES
-        proposals = [self._space.parameters(k) for k in ({}, *hunches) if self._space.holds(k)]
+        first = [{}, *hunches(self._space, self._goals.task)]
+        proposals = [self._space.parameters(knobs) for knobs in first if self._space.holds(knobs)]
         return [proposal for proposal in proposals if proposal not in known]
 
     def _over(self) -> str:
@@ -330,15 +331,27 @@ def candidates(study: optuna.Study) -> list[Candidate]:
     return list(found.values())
 
 
-def make_sampler(seed: int | None, trials: int | None) -> Any:
-    """Return the sampler of a worker; every worker needs another seed."""
+def hunches(space: Space, task: Task) -> list[Knobs]:
+    """Return what has saved memory before, as far as the space holds it and memory is wanted."""
+    if task.objective == "throughput":
+        return []
+    return [knobs for knobs in HUNCHES if space.holds(knobs)]
+
+
+def make_sampler(seed: int | None, trials: int | None, given: int = 0) -> Any:
+    """Return the sampler of a worker; every worker needs another seed.
+
+    Args:
+        seed: Of its proposals; None takes the time.
+        trials: Trials of the study; None does not limit it.
+        given: How many of them are given beforehand; they stand for no random ones.
+    """
     import optuna
 
     startup = STARTUP_TRIALS if trials is None else max(4, min(STARTUP_TRIALS, trials // 3))
-    startup += len(HUNCHES)  # they count as well, and are not random
     with quiet():
         return optuna.samplers.TPESampler(
-            seed=seed, n_startup_trials=startup, multivariate=True, group=True
+            seed=seed, n_startup_trials=startup + given, multivariate=True, group=True
         )
 
 

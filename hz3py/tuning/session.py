@@ -28,7 +28,15 @@ from hz3py.tuning.finalists import shortlist
 from hz3py.tuning.goals import Goals
 from hz3py.tuning.outcome import Outcome, Result, publish
 from hz3py.tuning.recorded import Recorded
-from hz3py.tuning.search import Budget, Candidate, Search, candidates, make_pruner, make_sampler
+from hz3py.tuning.search import (
+    Budget,
+    Candidate,
+    Search,
+    candidates,
+    hunches,
+    make_pruner,
+    make_sampler,
+)
 from hz3py.tuning.space import Space
 from hz3py.tuning.storage import default_url, kept_alive, open_study, quiet
 from hz3py.tuning.task import Task
@@ -223,7 +231,11 @@ def _study(request: Request, folder: Path) -> optuna.Study:
         url,
         request.study,
         request.task.objective,
-        sampler=make_sampler(None if "//" in request.storage else request.seed, budget.trials),
+        sampler=make_sampler(
+            None if "//" in request.storage else request.seed,
+            budget.trials,
+            given=len(hunches(request.space, request.task)),
+        ),
         pruner=make_pruner() if request.task.objective != "pareto" else None,
     )
     about = {
