@@ -24,7 +24,7 @@ from hz3py.tuning import elsewhere, session, work
 from hz3py.tuning.choose import build
 from hz3py.tuning.ranges import DEFAULT_KNOBS
 from hz3py.tuning.search import BLOCKS_PER_TRIAL, Budget
-from hz3py.tuning.task import Objective, Task, check, slowdown
+from hz3py.tuning.task import THROUGHPUT_MARGIN, Objective, Task, check, slowdown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -140,7 +140,7 @@ def tune(
     fixed: Mapping[str, str] | None = None,
     ranges: Mapping[str, str] | None = None,
     objective: Objective = "rss",
-    max_slowdown: float = 2.0,
+    max_slowdown: float = 100 * THROUGHPUT_MARGIN,
     metric_regex: str | None = None,
     blocks: int = BLOCKS_PER_TRIAL,
     confirm_blocks: int | None = None,

@@ -164,8 +164,9 @@ class Search:
             for trial in self._study.get_trials(deepcopy=False)
             if trial.state != lost
         ]
-        first = [{}, *hunches(self._space, self._goals.task)]
-        proposals = [self._space.parameters(knobs) for knobs in first if self._space.holds(knobs)]
+        defaults: list[Knobs] = [{}] if self._space.holds({}) else []
+        first = [*defaults, *hunches(self._space, self._goals.task)]
+        proposals = [self._space.parameters(knobs) for knobs in first]
         return [proposal for proposal in proposals if proposal not in known]
 
     def _over(self) -> str:
