@@ -92,12 +92,14 @@ class PageHeap {
   // What to give back at the end of a generation.
   enum class Stale { kAll, kAged, kFrozen };
 
-  Segment* find(unsigned pages, unsigned alignment_pages, unsigned tries_allowed, unsigned* run);
+  Segment* find(unsigned shard, unsigned pages, unsigned alignment_pages, unsigned tries_allowed,
+                unsigned* run);
   Segment* find_active(unsigned shard, unsigned pages, unsigned alignment_pages, unsigned* run);
   Segment* find_anywhere(unsigned shard, unsigned pages, unsigned alignment_pages, unsigned* run);
   void join_active_set(unsigned shard, Segment* segment);
   static unsigned run_in(const Segment& segment, unsigned pages, unsigned alignment_pages);
-  static bool fits_better(const Segment& candidate, const Segment* best, unsigned pages);
+  static bool fits_better(const Segment& candidate, const Segment* best, unsigned pages,
+                          unsigned shard);
   Segment* open_segment();
   std::size_t take(Segment* segment, unsigned first, unsigned pages, bool* zeroed);
   void link(Segment* segment);

@@ -168,8 +168,8 @@ void Census::count_parked() {
     }
   }
   Search transfer = {this, &hz3_class_observation::transfer_bytes, nullptr};
-  for (unsigned code = 1; code < kCodeCount; ++code) {
-    transfer_cache.visit(static_cast<Code>(code), found_parked, &transfer);
+  for (unsigned lane = 0; lane < TransferCache::used_lanes(); ++lane) {
+    transfer_cache.visit(lane, found_parked, &transfer);
   }
 }
 

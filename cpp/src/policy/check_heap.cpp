@@ -8,6 +8,7 @@
 #include "os/memory.h"
 #include "remote/audit_parked.h"
 #include "remote/page_queue.h"
+#include "remote/transfer_cache.h"
 #include "span/shard.h"
 
 namespace hz3 {
@@ -54,8 +55,8 @@ void check_heap(ThreadCache* cache, const RouteUser& user, Audit* audit) {
   for (unsigned index = 0; index < shard_count; ++index) {
     if (is_open(index)) audit_shard(index, audit);
   }
-  for (unsigned code = 1; code < kCodeCount; ++code) {
-    audit_transfer(user, static_cast<Code>(code), audit);
+  for (unsigned lane = 0; lane < TransferCache::used_lanes(); ++lane) {
+    audit_transfer(user, lane, audit);
   }
   if (cache != nullptr) cache->audit(audit);
 }
@@ -74,7 +75,7 @@ void check_some(ThreadCache* cache) {
   const std::uint32_t look = now / kTicksPerLook;
   Audit audit;
   cache->audit(&audit);
-  audit_transfer(cache->user, static_cast<Code>(1 + look % (kCodeCount - 1)), &audit);
+  audit_transfer(cache->user, look % TransferCache::used_lanes(), &audit);
   const std::size_t segments = page_heap.figures().open_segments;
   if (segments != 0) page_heap.audit_segment(static_cast<unsigned>(look % segments), &audit);
   if (audit.violations() == 0) return;

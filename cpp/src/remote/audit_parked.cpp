@@ -28,16 +28,16 @@ void audit_batch(const Magazine* magazine, unsigned class_index, Audit* audit) {
 
 }  // namespace
 
-void audit_transfer(const RouteUser& user, Code code, Audit* audit) {
+void audit_transfer(const RouteUser& user, unsigned lane, Audit* audit) {
   Magazine* taken[kMostBatches];
   unsigned count = 0;
-  while (count < kMostBatches && (taken[count] = transfer_cache.pop(code)) != nullptr) {
-    audit_batch(taken[count++], class_of_code(code), audit);
+  while (count < kMostBatches && (taken[count] = transfer_cache.pop(lane)) != nullptr) {
+    audit_batch(taken[count++], TransferCache::class_of(lane), audit);
   }
   while (count != 0) {
     Magazine* magazine = taken[--count];
-    if (transfer_cache.push(code, magazine)) continue;
-    return_blocks(user, class_of_code(code), magazine->slots,
+    if (transfer_cache.push(lane, magazine)) continue;
+    return_blocks(user, TransferCache::class_of(lane), magazine->slots,
                   magazine->count.load(std::memory_order_relaxed));
     release_magazine(magazine, user.shard);
   }

@@ -6,9 +6,9 @@
 
 namespace hz3 {
 
-// Takes batches of one code out of the transfer cache, looks at them and puts them back. Other
+// Takes batches of one lane out of the transfer cache, looks at them and puts them back. Other
 // threads find fewer meanwhile. At most as many as fit on the stack: a few thousand blocks.
-void audit_transfer(const RouteUser& user, Code code, Audit* audit);
+void audit_transfer(const RouteUser& user, unsigned lane, Audit* audit);
 
 // The same for the stash of a shard; needs the shard's lock.
 void audit_stash(unsigned shard, unsigned class_index, Audit* audit);

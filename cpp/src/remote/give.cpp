@@ -2,7 +2,8 @@
 //   owner_stash, page_queue   blocks of other shards go to their owner; what does not fit there,
 //   and
 //                             the shard's own, to the transfer cache; else into the spans
-//   transfer                  the whole batch to the transfer cache, else into the spans
+//   transfer                  the whole batch to the transfer cache, where it goes to the owner of
+//                             its newest block; else into the spans
 // With remote_batch or page_packet_k blocks of other shards wait in the thread's remote stash until
 // a batch for one owner, or a packet for one span, is together.
 #include <cstring>
@@ -26,10 +27,12 @@ constexpr std::size_t kGatheredBytes = 64 * 1024;
 RemoteRoute present_route() { return static_cast<RemoteRoute>(knob(Knob::kRemoteRoute)); }
 
 bool push_transfer(const RouteUser& user, Code code, void** blocks, unsigned count) {
-  if (transfer_cache.has_room(code)) {
+  const unsigned owner = owner_of(blocks[count - 1], user.shard);
+  const unsigned lane = TransferCache::lane_of(owner, class_of_code(code));
+  if (transfer_cache.has_room(lane)) {
     Magazine* magazine = filled_magazine(user, blocks, count);
     if (magazine == nullptr) return false;
-    if (transfer_cache.push(code, magazine)) {
+    if (transfer_cache.push(lane, magazine)) {
       user.counters->add(Counter::kTransferPush);
       return true;
     }

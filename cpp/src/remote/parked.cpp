@@ -21,9 +21,9 @@ unsigned separate(Magazine* magazine, std::size_t segment) {
 }
 
 // All batches of a lane, linked through `next` as in a stack. They are ours then.
-Magazine* take_lane(Code code) {
+Magazine* take_lane(unsigned lane) {
   Magazine* chain = nullptr;
-  while (Magazine* magazine = transfer_cache.pop(code)) {
+  while (Magazine* magazine = transfer_cache.pop(lane)) {
     magazine->next.store(chain != nullptr ? magazine_index(chain) + 1 : 0,
                          std::memory_order_relaxed);
     chain = magazine;
@@ -36,8 +36,8 @@ Magazine* below(const Magazine* magazine) {
   return next == 0 ? nullptr : magazine_at(next - 1);
 }
 
-void bring_home(const RouteUser& user, Code code, Magazine* magazine) {
-  return_blocks(user, class_of_code(code), magazine->slots, count_of(magazine));
+void bring_home(const RouteUser& user, unsigned lane, Magazine* magazine) {
+  return_blocks(user, TransferCache::class_of(lane), magazine->slots, count_of(magazine));
   release_magazine(magazine, user.shard);
 }
 
@@ -45,22 +45,22 @@ void bring_home(const RouteUser& user, Code code, Magazine* magazine) {
 
 std::size_t return_parked_of(const RouteUser& user, std::size_t segment) {
   std::size_t home = 0;
-  for (unsigned index = 1; index < kCodeCount; ++index) {
-    const auto code = static_cast<Code>(index);
+  for (unsigned lane = 0; lane < TransferCache::used_lanes(); ++lane) {
     Magazine* next = nullptr;
-    for (Magazine* magazine = take_lane(code); magazine != nullptr; magazine = next) {
+    for (Magazine* magazine = take_lane(lane); magazine != nullptr; magazine = next) {
       next = below(magazine);
       const unsigned count = count_of(magazine);
       const unsigned others = separate(magazine, segment);
       home += count - others;
       if (others != count) {
-        return_blocks(user, class_of_code(code), magazine->slots + others, count - others);
+        return_blocks(user, TransferCache::class_of(lane), magazine->slots + others,
+                      count - others);
         magazine->count.store(others, std::memory_order_relaxed);
       }
       if (others == 0) {
         release_magazine(magazine, user.shard);
-      } else if (!transfer_cache.push(code, magazine)) {
-        bring_home(user, code, magazine);
+      } else if (!transfer_cache.push(lane, magazine)) {
+        bring_home(user, lane, magazine);
       }
     }
   }
@@ -69,11 +69,10 @@ std::size_t return_parked_of(const RouteUser& user, std::size_t segment) {
 
 std::size_t return_parked(const RouteUser& user, std::size_t used_pages) {
   std::size_t home = 0;
-  for (unsigned index = 1; index < kCodeCount; ++index) {
-    const auto code = static_cast<Code>(index);
-    while (Magazine* magazine = transfer_cache.pop(code)) {
+  for (unsigned lane = 0; lane < TransferCache::used_lanes(); ++lane) {
+    while (Magazine* magazine = transfer_cache.pop(lane)) {
       home += count_of(magazine);
-      bring_home(user, code, magazine);
+      bring_home(user, lane, magazine);
       if (page_heap.figures().used_pages <= used_pages) return home;
     }
   }

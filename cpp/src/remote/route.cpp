@@ -1,9 +1,9 @@
 // What a miss takes and what a decay brings back.
 //
-// Order of the layers on a miss: transfer cache -> stash and spill -> page queue, whose blocks join
-// the partly used spans -> partly used spans -> a new span in an open segment -> partly used spans
-// of other shards -> a new segment. All of them are looked at whatever remote_route says: it may
-// have said something else before.
+// Order of the layers on a miss: the shard's lane of the transfer cache -> stash and spill -> page
+// queue, whose blocks join the partly used spans -> partly used spans -> other shards' lanes -> a
+// new span in an open segment -> partly used spans of other shards -> a new segment. All of them
+// are looked at whatever remote_route says: it may have said something else before.
 #include "remote/route.h"
 
 #include <cstring>
@@ -74,27 +74,48 @@ bool look_at_page_queue(unsigned shard, unsigned class_index, bool due_only) {
   return true;
 }
 
+// Central fills the end of out[0 .. want), a caller of take_blocks() looks at its front.
+unsigned to_front(void** out, unsigned want, unsigned taken) {
+  if (taken != want) std::memmove(out, out + want - taken, taken * sizeof(void*));
+  return taken;
+}
+
 // From the shard's own spans as they are, those with pending blocks included.
 unsigned take_own(unsigned shard, unsigned class_index, void** out, unsigned want) {
   Central& central = shards[shard].central;
   look_at_page_queue(shard, class_index, true);
-  const unsigned taken = central.take_partial(class_index, out, want);
-  if (taken != 0 || !look_at_page_queue(shard, class_index, false)) return taken;
-  return central.take_partial(class_index, out, want);
+  unsigned taken = central.take_partial(class_index, out, want);
+  if (taken == 0 && look_at_page_queue(shard, class_index, false)) {
+    taken = central.take_partial(class_index, out, want);
+  }
+  return to_front(out, want, taken);
+}
+
+// What other shards have parked and not asked for yet, before another span is cut.
+unsigned take_parked_elsewhere(const RouteUser& user, unsigned class_index, void** out) {
+  const unsigned opened = opened_shard_count();
+  for (unsigned i = 1; i < opened; ++i) {
+    const unsigned other = (user.shard + i) % opened;
+    Magazine* magazine = transfer_cache.pop(TransferCache::lane_of(other, class_index));
+    if (magazine == nullptr) continue;
+    user.counters->add(Counter::kTransferSteal);
+    return take_magazine(magazine, out, user.shard);
+  }
+  return 0;
 }
 
 // Other shards' partly used spans, before the process grows by a segment.
 unsigned steal(const RouteUser& user, unsigned class_index, void** out, unsigned want) {
-  for (unsigned i = 1; i < shard_count; ++i) {
-    const unsigned other = (user.shard + i) % shard_count;
+  const unsigned opened = opened_shard_count();
+  for (unsigned i = 1; i < opened; ++i) {
+    const unsigned other = (user.shard + i) % opened;
     if (!is_open(other) || !shards[other].lock.try_lock()) continue;
     look_at_page_queue(other, class_index, false);
     const unsigned taken = shards[other].central.take_partial(class_index, out, want);
     unlock_shard(other);
     if (taken != 0) {
-      std::memmove(out, out + want - taken, taken * sizeof(void*));
       user.counters->add(Counter::kCentralSteal, taken);
-      return taken;
+      return to_front(out, want, taken);
     }
   }
   return 0;
@@ -111,48 +132,47 @@ bool add_spans(Central& central, unsigned class_index, unsigned want, PageHeap::
   return true;
 }
 
-}  // namespace
+unsigned take_new(unsigned shard, unsigned class_index, void** out, unsigned want,
+                  PageHeap::Opening opening) {
+  Central& central = shards[shard].central;
+  if (!add_spans(central, class_index, want, opening)) return 0;
+  return to_front(out, want, central.take_partial(class_index, out, want));
+}
 
-unsigned take_blocks(const RouteUser& user, Code code, void** out, unsigned want) {
-  if (Magazine* magazine = transfer_cache.pop(code)) {
-    user.counters->add(Counter::kTransferHit);
-    return take_magazine(magazine, out, user.shard);
-  }
-  want = min_of(want, Magazine::kSlots);
-  const unsigned class_index = class_of_code(code);
-  Central& central = shards[user.shard].central;
-  lock_shard(user.shard);
+// With the lock of the user's shard held.
+unsigned take_from_shard(const RouteUser& user, unsigned class_index, void** out, unsigned want) {
   unsigned taken = 0;
   if (owner_stash.has_blocks(user.shard, class_index)) {
     taken = take_stashed(user.shard, class_index, out);
   }
-  if (taken == 0) {
-    taken = take_own(user.shard, class_index, out, want);
-    if (taken == 0 && add_spans(central, class_index, want, PageHeap::Opening::kNever)) {
-      taken = central.take_partial(class_index, out, want);
-    }
-    if (taken == 0) {
-      // Tiny blocks would bring two shards together in one cache line: only if all else fails.
-      const bool is_tiny = class_index < kTinyClasses;
-      if (!is_tiny) taken = steal(user, class_index, out, want);
-      if (taken == 0 && add_spans(central, class_index, want, PageHeap::Opening::kAllowed)) {
-        taken = central.take_partial(class_index, out, want);
-      } else {
-        if (taken == 0 && is_tiny) taken = steal(user, class_index, out, want);
-        unlock_shard(user.shard);
-        return taken;
-      }
-    }
-    if (taken != want) std::memmove(out, out + want - taken, taken * sizeof(void*));
+  if (taken == 0) taken = take_own(user.shard, class_index, out, want);
+  // Tiny blocks would bring two shards together in one cache line: only if all else fails.
+  const bool shares_lines = class_index < kTinyClasses;
+  if (taken == 0 && !shares_lines) taken = take_parked_elsewhere(user, class_index, out);
+  if (taken == 0) taken = take_new(user.shard, class_index, out, want, PageHeap::Opening::kNever);
+  if (taken == 0 && !shares_lines) taken = steal(user, class_index, out, want);
+  if (taken == 0) taken = take_new(user.shard, class_index, out, want, PageHeap::Opening::kAllowed);
+  if (taken == 0 && shares_lines) taken = steal(user, class_index, out, want);
+  return taken;
+}
+
+}  // namespace
+
+unsigned take_blocks(const RouteUser& user, Code code, void** out, unsigned want) {
+  const unsigned class_index = class_of_code(code);
+  if (Magazine* magazine = transfer_cache.pop(TransferCache::lane_of(user.shard, class_index))) {
+    user.counters->add(Counter::kTransferHit);
+    return take_magazine(magazine, out, user.shard);
   }
+  lock_shard(user.shard);
+  const unsigned taken = take_from_shard(user, class_index, out, min_of(want, Magazine::kSlots));
   unlock_shard(user.shard);
   return taken;
 }
 
 std::size_t decay_routes(const RouteUser& user, bool everything) {
   std::size_t moved = 0;
-  for (unsigned code = 1; code < kCodeCount; ++code) {
-    const auto lane = static_cast<Code>(code);
+  for (unsigned lane = 0; lane < TransferCache::used_lanes(); ++lane) {
     if (transfer_cache.is_empty(lane)) continue;
     const unsigned wanted = everything ? MagazineStack::kMaxBlocks : transfer_cache.take_idle(lane);
     for (unsigned taken = 0; taken < wanted;) {
@@ -160,11 +180,11 @@ std::size_t decay_routes(const RouteUser& user, bool everything) {
       if (magazine == nullptr) break;
       taken += count_of(magazine);
       moved += count_of(magazine);
-      return_blocks(user, class_of_code(lane), magazine->slots, count_of(magazine));
+      return_blocks(user, TransferCache::class_of(lane), magazine->slots, count_of(magazine));
       release_magazine(magazine, user.shard);
     }
   }
-  for (unsigned index = 0; index < shard_count; ++index) drain_shard(index);
+  for (unsigned index = 0; index < opened_shard_count(); ++index) drain_shard(index);
   return moved;
 }
 

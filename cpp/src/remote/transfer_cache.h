@@ -1,5 +1,11 @@
-// The transfer cache: full magazines handed from a thread that frees to one that allocates, without
-// looking at the blocks. One lane per code, so tiny blocks only ever return to their own shard.
+// The transfer cache: full magazines handed from a thread that frees to one that allocates, whole.
+//
+// One lane per shard and class. A batch goes to the lane of the shard that the newest of its blocks
+// belongs to, and a miss looks into its own shard's lane first: so memory tends to come back to the
+// core that wrote it, which saves a transfer between cores for each line of each block. Only one
+// block is looked at; the others of a mixed batch are strangers in the lane, which harms nobody.
+// Of tiny classes a bin holds the blocks of one shard alone (of every kTinyShards-th, to be exact),
+// and no other shard takes them.
 //
 // Any thread, no lock.
 #pragma once
@@ -8,28 +14,37 @@
 
 #include "geometry/size_classes.h"
 #include "remote/magazine.h"
+#include "span/shard.h"
 
 namespace hz3 {
 
 class TransferCache {
  public:
-  // False when the lane holds transfer_slots full batches or transfer_bytes already.
-  bool push(Code code, Magazine* magazine);
+  // Lanes go by number: those of shard 0 first, by class.
+  static constexpr unsigned lane_of(unsigned shard, unsigned class_index) {
+    return shard * kClassCount + class_index;
+  }
+  static constexpr unsigned class_of(unsigned lane) { return lane % kClassCount; }
+  // Lanes from this one on have never been used.
+  static unsigned used_lanes() { return opened_shard_count() * kClassCount; }
 
-  Magazine* pop(Code code);
+  // False when the lane holds transfer_slots full batches or transfer_bytes already.
+  bool push(unsigned lane, Magazine* magazine);
+
+  Magazine* pop(unsigned lane);
 
   // A hint: another thread may be faster.
-  bool has_room(Code code) const;
+  bool has_room(unsigned lane) const;
 
-  bool is_empty(Code code) const { return lanes_[code].stack.is_empty(); }
+  bool is_empty(unsigned lane) const { return lanes_[lane].stack.is_empty(); }
 
   // How many blocks a decay should take out of this lane: half of those that nobody asked for since
   // the last call.
-  unsigned take_idle(Code code);
+  unsigned take_idle(unsigned lane);
 
-  // Calls `visit` with every parked block of a code; see visit_magazines().
-  void visit(Code code, VisitBlock visitor, void* context) const {
-    const MagazineStack& stack = lanes_[code].stack;
+  // Calls `visitor` with every block parked in a lane; see visit_magazines().
+  void visit(unsigned lane, VisitBlock visitor, void* context) const {
+    const MagazineStack& stack = lanes_[lane].stack;
     visit_magazines(stack.top(), stack.blocks(), visitor, context);
   }
 
@@ -42,7 +57,7 @@ class TransferCache {
     std::atomic<std::uint32_t> low_water{0};  // fewest blocks since the last decay
   };
 
-  Lane lanes_[kCodeCount];
+  Lane lanes_[kMaxShards * kClassCount];
 };
 
 extern TransferCache transfer_cache;

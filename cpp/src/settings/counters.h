@@ -19,6 +19,7 @@ enum class Counter : unsigned {
   kTransferPush,
   kTransferFull,
   kTransferHit,
+  kTransferSteal,
   kStashPush,
   kStashOverflow,
   kStashDrain,

@@ -8,6 +8,7 @@ namespace hz3 {
 
 constinit Shard shards[kMaxShards];
 constinit unsigned shard_count = 1;
+constinit std::atomic<unsigned> opened_shards{0};
 
 void boot_shards(unsigned wanted) {
   const unsigned count = wanted != 0 ? wanted : max_of(2 * os::cpu_count(), kMinShards);
@@ -20,6 +21,9 @@ void open_shard(unsigned index) {
   const LockGuard guard(shards[index].lock);
   shards[index].central.boot(index);
   shards[index].open.store(true, std::memory_order_release);
+  unsigned opened = opened_shard_count();
+  while (opened <= index && !opened_shards.compare_exchange_weak(opened, index + 1)) {
+  }
 }
 
 unsigned acquire_shard() {

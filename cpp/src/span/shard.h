@@ -32,10 +32,14 @@ void boot_shards(unsigned wanted);
 // Before the first use of a shard; any thread, and as often as one likes.
 void open_shard(unsigned index);
 
+// Shards from this one on were never open: they open in order, see acquire_shard().
+extern std::atomic<unsigned> opened_shards;
+inline unsigned opened_shard_count() { return opened_shards.load(std::memory_order_relaxed); }
+
 // acquire: whoever sees it open finds it booted
 inline bool is_open(unsigned index) { return shards[index].open.load(std::memory_order_acquire); }
 
-// The shard with the fewest threads; release_shard() when the thread ends.
+// The first of the shards with the fewest threads; release_shard() when the thread ends.
 unsigned acquire_shard();
 void release_shard(unsigned index);
 

@@ -157,11 +157,11 @@ TEST(a_block_both_free_and_parked_is_found) {
 
 TEST(a_block_twice_in_a_batch_is_found) {
   void** blocks = busy_heap();
-  const Code code = arena.code_at(blocks[1]);
+  const unsigned class_index = class_of_code(arena.code_at(blocks[1]));
   Magazine* magazine = acquire_magazine(0);
   magazine->slots[0] = magazine->slots[1] = blocks[1];
   magazine->count.store(2, std::memory_order_relaxed);
-  CHECK(transfer_cache.push(code, magazine));
+  CHECK(transfer_cache.push(TransferCache::lane_of(0, class_index), magazine));
   expect_damage("a parked block is there only once");
 }
 

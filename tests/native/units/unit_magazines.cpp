@@ -8,6 +8,7 @@
 #include "remote/owner_stash.h"
 #include "remote/transfer_cache.h"
 #include "settings/knobs.h"
+#include "span/shard.h"
 #include "support/check.hpp"
 #include "support/process.hpp"
 #include "support/random.hpp"
@@ -225,25 +226,26 @@ TEST(a_stash_is_safe_between_threads) {
 
 TEST(a_transfer_lane_has_its_limits) {
   boot();
+  open_shard(0);
   CHECK_EQ(set_knob("transfer_slots", 4), HZ3_OK);
-  const Code code = code_of(class_of_size(64), 0);
+  const unsigned lane = TransferCache::lane_of(0, class_of_size(64));
   unsigned pushed = 0;
-  while (transfer_cache.push(code, make(Magazine::kSlots, 0))) ++pushed;
+  while (transfer_cache.push(lane, make(Magazine::kSlots, 0))) ++pushed;
   CHECK_EQ(pushed, 4U);
-  CHECK(!transfer_cache.has_room(code));
+  CHECK(!transfer_cache.has_room(lane));
   CHECK_EQ(transfer_cache.parked_bytes(), std::size_t{4 * Magazine::kSlots * 64});
-  CHECK(transfer_cache.pop(code) != nullptr);
-  CHECK(transfer_cache.has_room(code));
+  CHECK(transfer_cache.pop(lane) != nullptr);
+  CHECK(transfer_cache.has_room(lane));
   CHECK_EQ(set_knob("transfer_slots", 0), HZ3_OK);
-  CHECK(!transfer_cache.push(code, make(1, 0)));
+  CHECK(!transfer_cache.push(lane, make(1, 0)));
 }
 
 TEST(idle_transfer_blocks_decay) {
   boot();
-  const Code code = code_of(class_of_size(64), 0);
-  for (int index = 0; index < 4; ++index) CHECK(transfer_cache.push(code, make(10, 0)));
-  CHECK_EQ(transfer_cache.take_idle(code), 0U);  // nothing is known to be idle yet
-  CHECK(transfer_cache.take_idle(code) > 0);     // nobody asked for it since
+  const unsigned lane = TransferCache::lane_of(0, class_of_size(64));
+  for (int index = 0; index < 4; ++index) CHECK(transfer_cache.push(lane, make(10, 0)));
+  CHECK_EQ(transfer_cache.take_idle(lane), 0U);  // nothing is known to be idle yet
+  CHECK(transfer_cache.take_idle(lane) > 0);     // nobody asked for it since
 }
 
 }  // namespace
