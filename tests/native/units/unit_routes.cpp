@@ -1,110 +1,13 @@
-// The routes as a whole on the fake system: whatever the knobs say, every block comes home, and
-// each knob changes what its counter shows. "Owner" takes blocks from one shard, "stranger" gives
-// them back for another.
-#include "remote/route.h"
-
-#include "arena/page_heap.h"
+// The routes as a whole: whatever the knobs say, every block comes home, and each knob changes what
+// its counter shows.
 #include "remote/owner_stash.h"
 #include "remote/page_queue.h"
-#include "remote/remote_stash.h"
-#include "remote/transfer_cache.h"
-#include "settings/knobs.h"
-#include "span/shard.h"
-#include "support/check.hpp"
-#include "support/process.hpp"
-#include "support/random.hpp"
+#include "units/route_users.hpp"
 
 namespace {
 
 using namespace hz3;
-using hz3test::Random;
-
-constexpr std::size_t kArenaBytes = std::size_t{256} << 20;
-
-CounterBlock owner_counters;
-CounterBlock stranger_counters;
-RouteUser owner = {0, &owner_counters};
-RouteUser stranger = {1, &stranger_counters};
-
-void boot() {
-  CHECK(boot_arena(kArenaBytes));
-  CHECK(boot_magazines(kArenaBytes));
-  boot_shards(4);
-  for (unsigned shard = 0; shard < 4; ++shard) open_shard(shard);
-}
-
-void set(const char* name, std::int64_t value) { CHECK_EQ(set_knob(name, value), HZ3_OK); }
-
-void choose(const char* name, const char* value) {
-  CHECK_EQ(set_knob_from_text(name, value, nullptr, 0), HZ3_OK);
-}
-
-void gather_for_stranger() {
-  stranger.gathered = new_remote_stash();
-  CHECK(stranger.gathered != nullptr);
-}
-
-std::uint64_t count(Counter which) {
-  std::uint64_t totals[kCounterCount] = {};
-  owner_counters.add_to(totals, kCounterCount);
-  stranger_counters.add_to(totals, kCounterCount);
-  shared_counters.add_to(totals, kCounterCount);
-  for (unsigned i = 0; i < shard_count; ++i) {
-    shards[i].central.counters().add_to(totals, kCounterCount);
-  }
-  return totals[static_cast<std::size_t>(which)];
-}
-
-std::uint64_t blocks_out() {
-  std::uint64_t total = 0;
-  for (unsigned i = 0; i < shard_count; ++i) {
-    for (unsigned index = 0; index < kClassCount; ++index) {
-      total += shards[i].central.figures(index).blocks_out;
-    }
-  }
-  return total;
-}
-
-// Blocks of the owner's shard, taken as a bin takes them: a batch that was parked comes whole.
-class Blocks {
- public:
-  Blocks(unsigned class_index, unsigned wanted)
-      : code_(code_of(class_index, owner.shard)), all_(hz3test::map_zeroed<void*>(wanted + 64)) {
-    while (count_ < wanted) {
-      const unsigned want = min_of(wanted - count_, Magazine::kSlots);
-      const unsigned taken = take_blocks(owner, code_, all_ + count_, want);
-      CHECK(taken != 0);
-      count_ += taken;
-    }
-  }
-  // In batches of at most `most`, all of them.
-  void give(const RouteUser& user, unsigned most = Magazine::kSlots) {
-    while (count_ != 0) {
-      const unsigned batch = count_ < most ? count_ : most;
-      count_ -= batch;
-      give_blocks(user, code_, all_ + count_, batch);
-    }
-  }
-  void give_one(const RouteUser& user) { give_blocks(user, code_, all_ + --count_, 1); }
-  // A random draw of the blocks, so that batches mix spans.
-  void shuffle(Random& random) {
-    for (unsigned i = count_; i > 1; --i) std::swap(all_[i - 1], all_[random.below(i)]);
-  }
-  unsigned left() const { return count_; }
-
- private:
-  Code code_;
-  void** all_;
-  unsigned count_ = 0;
-};
-
-void bring_all_home() {
-  return_gathered(stranger, Gathered::kAll);
-  decay_routes(owner, true);
-  CHECK_EQ(blocks_out(), std::uint64_t{0});
-  CHECK_EQ(page_heap.figures().used_pages, std::size_t{0});
-  CHECK_EQ(count(Counter::kInvalidFrees), std::uint64_t{0});
-}
+using namespace hz3test;
 
 TEST(every_block_comes_home_on_every_route) {
   boot();
@@ -147,87 +50,6 @@ TEST(what_waits_on_one_route_is_found_from_another) {
   Blocks again(index, all - 62);
   CHECK_EQ(count(Counter::kSpansNew), cut);
   again.give(stranger);
-  bring_all_home();
-}
-
-TEST(a_full_stash_hands_on_to_transfer_and_that_to_central) {
-  boot();
-  choose("remote_route", "owner_stash");
-  const unsigned index = class_of_size(128);
-  set("stash_max_objs", 100);
-  set("transfer_slots", 2);
-  Blocks blocks(index, 620);
-  blocks.give(stranger);
-  CHECK_EQ(count(Counter::kStashPush), std::uint64_t{2});
-  CHECK(count(Counter::kStashOverflow) >= 8);
-  CHECK_EQ(count(Counter::kTransferPush), std::uint64_t{2});
-  CHECK(count(Counter::kTransferFull) >= 6);
-  CHECK(count(Counter::kCentralReturn) >= 6 * 62);
-  bring_all_home();
-}
-
-// The lane of the owner, whoever frees; its own shard finds the batch first.
-TEST(a_parked_batch_comes_back_to_its_owner) {
-  boot();
-  choose("remote_route", "transfer");
-  const unsigned index = class_of_size(128);
-  Blocks blocks(index, Magazine::kSlots);
-  blocks.give(stranger);
-  CHECK(!transfer_cache.is_empty(TransferCache::lane_of(owner.shard, index)));
-  CHECK(transfer_cache.is_empty(TransferCache::lane_of(stranger.shard, index)));
-  Blocks again(index, Magazine::kSlots);
-  CHECK_EQ(count(Counter::kTransferHit), std::uint64_t{1});
-  CHECK_EQ(count(Counter::kTransferSteal), std::uint64_t{0});
-  again.give(owner);
-  bring_all_home();
-}
-
-// Of a mixed batch the newest block decides.
-TEST(the_newest_block_names_the_owner_of_a_batch) {
-  boot();
-  choose("remote_route", "transfer");
-  const unsigned index = class_of_size(128);
-  const Code code = code_of(index, 0);
-  void* blocks[2 * Magazine::kSlots];
-  const unsigned mine = take_blocks(owner, code, blocks, 1);
-  const unsigned theirs = take_blocks(stranger, code, blocks + mine, 1);
-  give_blocks(owner, code, blocks, mine + theirs);
-  CHECK(!transfer_cache.is_empty(TransferCache::lane_of(stranger.shard, index)));
-  CHECK(transfer_cache.is_empty(TransferCache::lane_of(owner.shard, index)));
-  bring_all_home();
-}
-
-// Before a span is cut, what others have parked is used; but never of a class whose blocks share
-// cache lines.
-TEST(parked_batches_of_others_come_before_a_new_span) {
-  boot();
-  choose("remote_route", "transfer");
-  void* taken[Magazine::kSlots];
-  for (const std::size_t size : {128, 16}) {
-    const unsigned index = class_of_size(size);
-    Blocks blocks(index, Magazine::kSlots);
-    blocks.give(owner);
-    const std::uint64_t cut = count(Counter::kSpansNew);
-    const std::uint64_t stolen = count(Counter::kTransferSteal);
-    const Code code = code_of(index, stranger.shard);
-    const unsigned got = take_blocks(stranger, code, taken, 1);
-    CHECK(got != 0);
-    const bool is_tiny = size == 16;
-    CHECK_EQ(count(Counter::kTransferSteal) - stolen, std::uint64_t{is_tiny ? 0U : 1U});
-    CHECK_EQ(count(Counter::kSpansNew) - cut, std::uint64_t{is_tiny ? 1U : 0U});
-    give_blocks(stranger, code, taken, got);
-  }
-  bring_all_home();
-}
-
-TEST(a_full_page_queue_hands_on_to_transfer) {
-  boot();
-  choose("remote_route", "page_queue");
-  set("stash_max_objs", 100);
-  Blocks blocks(class_of_size(128), 620);
-  blocks.give(stranger);
-  CHECK_EQ(count(Counter::kPageQueuePush), std::uint64_t{124});
-  CHECK(count(Counter::kTransferPush) >= 8);
   bring_all_home();
 }
 
