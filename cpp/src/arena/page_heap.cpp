@@ -65,16 +65,16 @@ unsigned PageHeap::run_in(const Segment& segment, unsigned pages, unsigned align
   return segment.free.find_run(pages, alignment_pages);
 }
 
-// A segment that the shard used last before others: its free pages were written by the shard's
-// threads and lie in the caches of their cores. Then fewest free pages; among equals the one whose
-// longest run is least above what is wanted, then the lower address. This is the order of
-// (free_pages << 8) + (longest_run - pages), in two steps, because the exact longest run costs a
-// search that only a tie is worth.
+// A segment that the shard was the last to use before others: most of its free pages were probably
+// written by the shard's threads and may lie in the caches of their cores. Then fewest free pages;
+// among equals the one whose longest run is least above what is wanted, then the lower address.
+// This is the order of (free_pages << 8) + (longest_run - pages), in two steps, because the exact
+// longest run costs a search that only a tie is worth.
 bool PageHeap::fits_better(const Segment& candidate, const Segment* best, unsigned pages,
                            unsigned shard) {
   if (best == nullptr) return true;
-  const bool is_own = candidate.shard == shard;
-  if (is_own != (best->shard == shard)) return is_own;
+  const bool was_last = candidate.last_shard == shard;
+  if (was_last != (best->last_shard == shard)) return was_last;
   if (candidate.free_pages != best->free_pages) return candidate.free_pages < best->free_pages;
   const unsigned over = candidate.free.longest_run() - pages;
   const unsigned best_over = best->free.longest_run() - pages;
@@ -222,7 +222,7 @@ std::size_t PageHeap::allocate(unsigned pages, unsigned alignment_pages, Opening
     if (segment == nullptr) return kNoPage;
     join_active_set(shard, segment);
   }
-  segment->shard = static_cast<std::uint8_t>(shard);
+  segment->last_shard = static_cast<std::uint8_t>(shard);
   return take(segment, run, pages, zeroed);
 }
 

@@ -47,6 +47,17 @@ void audit_shard(unsigned index, Audit* audit) {
   }
 }
 
+// The first lane from number `look` on that holds something; most lanes are empty.
+void audit_next_lane(const RouteUser& user, std::uint32_t look, Audit* audit) {
+  const unsigned lanes = TransferCache::used_lanes();
+  for (unsigned i = 0; i < lanes; ++i) {
+    const unsigned lane = (look + i) % lanes;
+    if (transfer_cache.is_empty(lane)) continue;
+    audit_transfer(user, lane, audit);
+    return;
+  }
+}
+
 }  // namespace
 
 void check_heap(ThreadCache* cache, const RouteUser& user, Audit* audit) {
@@ -75,7 +86,7 @@ void check_some(ThreadCache* cache) {
   const std::uint32_t look = now / kTicksPerLook;
   Audit audit;
   cache->audit(&audit);
-  audit_transfer(cache->user, look % TransferCache::used_lanes(), &audit);
+  audit_next_lane(cache->user, look, &audit);
   const std::size_t segments = page_heap.figures().open_segments;
   if (segments != 0) page_heap.audit_segment(static_cast<unsigned>(look % segments), &audit);
   if (audit.violations() == 0) return;

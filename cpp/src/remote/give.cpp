@@ -2,10 +2,10 @@
 //   owner_stash, page_queue   blocks of other shards go to their owner; what does not fit there,
 //   and
 //                             the shard's own, to the transfer cache; else into the spans
-//   transfer                  the whole batch to the transfer cache, where it goes to the owner of
-//                             its newest block; else into the spans
-// With remote_batch or page_packet_k blocks of other shards wait in the thread's remote stash until
-// a batch for one owner, or a packet for one span, is together.
+//   transfer                  the whole batch to the transfer cache; else into the spans
+// In the transfer cache a batch waits for the owner of its last block. As it comes from a bin that
+// is the newest one of the batch. With remote_batch or page_packet_k blocks of other shards wait in
+// the thread's remote stash until a batch for one owner, or a packet for one span, is together.
 #include <cstring>
 
 #include "base/bits.h"

@@ -1,11 +1,11 @@
 // The transfer cache: full magazines handed from a thread that frees to one that allocates, whole.
 //
-// One lane per shard and class. A batch goes to the lane of the shard that the newest of its blocks
-// belongs to, and a miss looks into its own shard's lane first: so memory tends to come back to the
-// core that wrote it, which saves a transfer between cores for each line of each block. Only one
-// block is looked at; the others of a mixed batch are strangers in the lane, which harms nobody.
-// Of tiny classes a bin holds the blocks of one shard alone (of every kTinyShards-th, to be exact),
-// and no other shard takes them.
+// One lane per shard and class. A batch goes to the lane of the shard that its last block belongs
+// to, and a miss looks into its own shard's lane first: so memory tends to come back to the core
+// that wrote it, which saves a transfer between cores for each line of each block. Only one block
+// is looked at; the others of a mixed batch are strangers in the lane, which harms nobody. Of tiny
+// classes a bin holds the blocks of one shard alone (of every kTinyShards-th, to be exact; of
+// others only once memory ran out), and no other shard looks into its lane.
 //
 // Any thread, no lock.
 #pragma once

@@ -8,7 +8,7 @@ constexpr hz3_counter_info kTable[] = {
     {"bin_miss", "events", "malloc found its bin empty"},
     {"bin_overflow", "events", "free found its bin full"},
     {"transfer_push", "batches", "batches handed to the transfer cache"},
-    {"transfer_full", "events", "the transfer cache was full for this class"},
+    {"transfer_full", "events", "the lane of this shard and class was full"},
     {"transfer_hit", "batches", "batches taken from the shard's own lane of the transfer cache"},
     {"transfer_steal", "batches", "batches taken from another shard's lane of the transfer cache"},
     {"stash_push", "batches", "batches pushed to the stash of their owner"},

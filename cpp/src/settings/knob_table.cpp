@@ -36,9 +36,9 @@ constexpr hz3_knob_info knob_table[kKnobCount] = {
      "the batch they are in: more saves trips, less saves memory",
      "A4", nullptr, HZ3_KNOB_INT, 0, 0, 62, 0},
     {"remote_route", "HZ3_REMOTE_ROUTE", "",
-     "where batches of blocks of other shards go first: the owner's stash, the transfer cache that "
-     "hands them on whole to whoever needs them, or marks in their spans, which the owner's page "
-     "queue lists",
+     "where batches of blocks of other shards go first: the owner's stash, the transfer cache, "
+     "where they wait whole for the owner of one of them, or marks in their spans, which the "
+     "owner's page queue lists",
      "A9", "owner_stash|transfer|page_queue", HZ3_KNOB_CHOICE, 0, 0, 2, 1},
     {"page_packet_k", "HZ3_PAGE_PACKET_K", "blocks",
      "blocks of one span that a thread gathers before it marks them, on the page queue; 0 marks "

@@ -20,10 +20,12 @@ void open_shard(unsigned index) {
   if (is_open(index)) return;
   const LockGuard guard(shards[index].lock);
   shards[index].central.boot(index);
-  shards[index].open.store(true, std::memory_order_release);
   unsigned opened = opened_shard_count();
-  while (opened <= index && !opened_shards.compare_exchange_weak(opened, index + 1)) {
+  // relaxed: see opened_shard_count(); before `open`, so that nobody sees an open shard beyond it
+  while (opened <= index &&
+         !opened_shards.compare_exchange_weak(opened, index + 1, std::memory_order_relaxed)) {
   }
+  shards[index].open.store(true, std::memory_order_release);
 }
 
 unsigned acquire_shard() {

@@ -34,6 +34,7 @@ void open_shard(unsigned index);
 
 // Shards from this one on were never open: they open in order, see acquire_shard().
 extern std::atomic<unsigned> opened_shards;
+// relaxed: where a search ends; what a shard holds is published by its lock and its lanes
 inline unsigned opened_shard_count() { return opened_shards.load(std::memory_order_relaxed); }
 
 // acquire: whoever sees it open finds it booted

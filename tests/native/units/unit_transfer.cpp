@@ -1,6 +1,9 @@
 // The transfer cache among the routes: whose lane a batch goes to, and who finds it there.
 #include "remote/transfer_cache.h"
 
+#include "policy/check_heap.h"
+#include "remote/parked.h"
+
 #include "units/route_users.hpp"
 
 namespace {
@@ -76,6 +79,64 @@ TEST(parked_batches_of_others_come_before_a_new_span) {
     give_blocks(stranger, code, taken, got);
   }
   bring_all_home();
+}
+
+// Own spans are nearer than what others have parked.
+TEST(own_spans_come_before_parked_batches_of_others) {
+  boot();
+  choose("remote_route", "transfer");
+  const unsigned index = class_of_size(128);
+  Blocks theirs(index, Magazine::kSlots);
+  theirs.give(owner);
+  void* mine[Magazine::kSlots];
+  const Code code = code_of(index, stranger.shard);
+  unsigned got = take_blocks(stranger, code, mine, 1);  // what the owner had parked
+  CHECK_EQ(count(Counter::kTransferSteal), std::uint64_t{1});
+  void* more[Magazine::kSlots];
+  const unsigned cut = take_blocks(stranger, code, more, 1);  // of a span of its own
+  give_blocks(owner, code_of(index, owner.shard), mine, got);
+  got = take_blocks(stranger, code, mine, 1);  // of the same span
+  CHECK_EQ(count(Counter::kTransferSteal), std::uint64_t{1});
+  CHECK(!transfer_cache.is_empty(TransferCache::lane_of(owner.shard, index)));
+  give_blocks(stranger, code, more, cut);
+  give_blocks(stranger, code, mine, got);
+  bring_all_home();
+}
+
+// Reclaim, audit and figures know the lanes of all shards.
+TEST(every_lane_is_looked_at) {
+  boot();
+  choose("remote_route", "transfer");
+  const unsigned index = class_of_size(128);
+  const RouteUser last = {3, &owner_counters};
+  void* blocks[Magazine::kSlots];
+  const unsigned taken = take_blocks(last, code_of(index, last.shard), blocks, 1);
+  const std::size_t segment = arena.page_of(blocks[0]) / kPagesPerSegment;
+  give_blocks(stranger, code_of(index, stranger.shard), blocks, taken);
+  CHECK_EQ(transfer_cache.parked_bytes(), std::size_t{taken} * 128);
+  CHECK_EQ(return_parked_of(stranger, segment + 1), std::size_t{0});
+  CHECK_EQ(return_parked_of(stranger, segment), std::size_t{taken});
+  CHECK_EQ(transfer_cache.parked_bytes(), std::size_t{0});
+
+  CHECK(take_blocks(last, code_of(index, last.shard), blocks, 1) == taken);
+  give_blocks(stranger, code_of(index, stranger.shard), blocks, taken);
+  CHECK_EQ(return_parked(stranger, 0), std::size_t{taken});
+  bring_all_home();
+}
+
+TEST(an_audit_finds_a_bad_batch_in_any_lane) {
+  boot();
+  const unsigned index = class_of_size(128);
+  const RouteUser last = {3, &owner_counters};
+  void* blocks[Magazine::kSlots];
+  take_blocks(last, code_of(index, last.shard), blocks, 1);
+  Magazine* magazine = acquire_magazine(0);
+  magazine->slots[0] = magazine->slots[1] = blocks[0];
+  magazine->count.store(2, std::memory_order_relaxed);
+  CHECK(transfer_cache.push(TransferCache::lane_of(last.shard, index), magazine));
+  Audit audit;
+  check_heap(nullptr, owner, &audit);
+  CHECK(audit.violations() != 0);
 }
 
 TEST(a_full_page_queue_hands_on_to_transfer) {
