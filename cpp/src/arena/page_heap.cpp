@@ -65,16 +65,11 @@ unsigned PageHeap::run_in(const Segment& segment, unsigned pages, unsigned align
   return segment.free.find_run(pages, alignment_pages);
 }
 
-// A segment that the shard was the last to use before others: most of its free pages were probably
-// written by the shard's threads and may lie in the caches of their cores. Then fewest free pages;
-// among equals the one whose longest run is least above what is wanted, then the lower address.
-// This is the order of (free_pages << 8) + (longest_run - pages), in two steps, because the exact
-// longest run costs a search that only a tie is worth.
-bool PageHeap::fits_better(const Segment& candidate, const Segment* best, unsigned pages,
-                           unsigned shard) {
+// Fewest free pages; among equals the one whose longest run is least above what is wanted, then the
+// lower address. This is the order of (free_pages << 8) + (longest_run - pages), in two steps,
+// because the exact longest run costs a search that only a tie is worth.
+bool PageHeap::fits_better(const Segment& candidate, const Segment* best, unsigned pages) {
   if (best == nullptr) return true;
-  const bool was_last = candidate.last_shard == shard;
-  if (was_last != (best->last_shard == shard)) return was_last;
   if (candidate.free_pages != best->free_pages) return candidate.free_pages < best->free_pages;
   const unsigned over = candidate.free.longest_run() - pages;
   const unsigned best_over = best->free.longest_run() - pages;
@@ -83,8 +78,8 @@ bool PageHeap::fits_better(const Segment& candidate, const Segment* best, unsign
 
 // Fullest first: buckets in rising order of free pages. A segment whose longest run is known to be
 // too short costs a look but no search.
-Segment* PageHeap::find(unsigned shard, unsigned pages, unsigned alignment_pages,
-                        unsigned tries_allowed, unsigned* run) {
+Segment* PageHeap::find(unsigned pages, unsigned alignment_pages, unsigned tries_allowed,
+                        unsigned* run) {
   const auto candidates_wanted = static_cast<unsigned>(knob(Knob::kPackBestfitK));
   Segment* best = nullptr;
   unsigned tries = 0;
@@ -105,7 +100,7 @@ Segment* PageHeap::find(unsigned shard, unsigned pages, unsigned alignment_pages
         segment->longest_run = static_cast<std::uint16_t>(segment->free.longest_run());
         continue;
       }
-      if (fits_better(*segment, best, pages, shard)) {
+      if (fits_better(*segment, best, pages)) {
         best = segment;
         *run = found;
       }
@@ -128,8 +123,7 @@ Segment* PageHeap::find_active(unsigned shard, unsigned pages, unsigned alignmen
   for (unsigned i = 0; (segment = active_sets_[shard].member(i, size)) != nullptr; ++i) {
     if (segment->draining || segment->longest_run < pages) continue;
     const unsigned found = run_in(*segment, pages, alignment_pages);
-    if (found == Bitmap<kPagesPerSegment>::kNone || !fits_better(*segment, best, pages, shard))
-      continue;
+    if (found == Bitmap<kPagesPerSegment>::kNone || !fits_better(*segment, best, pages)) continue;
     best = segment;
     *run = found;
   }
@@ -150,7 +144,7 @@ Segment* PageHeap::find_anywhere(unsigned shard, unsigned pages, unsigned alignm
     if (segment != nullptr) return segment;
   }
   const auto tries_allowed = static_cast<unsigned>(knob(Knob::kPackTries));
-  Segment* segment = find(shard, pages, alignment_pages, tries_allowed, run);
+  Segment* segment = find(pages, alignment_pages, tries_allowed, run);
   if (segment != nullptr) join_active_set(shard, segment);
   return segment;
 }
@@ -218,11 +212,10 @@ std::size_t PageHeap::allocate(unsigned pages, unsigned alignment_pages, Opening
     segment = open_segment();
     run = 0;
     // The bound of the search is there to save time, not to refuse memory.
-    if (segment == nullptr) segment = find(shard, pages, alignment_pages, kAllSegments, &run);
+    if (segment == nullptr) segment = find(pages, alignment_pages, kAllSegments, &run);
     if (segment == nullptr) return kNoPage;
     join_active_set(shard, segment);
   }
-  segment->last_shard = static_cast<std::uint8_t>(shard);
   return take(segment, run, pages, zeroed);
 }
 

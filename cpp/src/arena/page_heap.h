@@ -1,10 +1,10 @@
 // The page heap: hands out runs of pages to every shard and takes them back.
 //
 // One heap for the whole process, so that a run freed by one shard serves the next request of any
-// other. A request goes to the active set of the shard, if there is one, then to the pack pool: of
-// K open segments that fit one that the shard used last, then the fullest; dirty pages first,
-// lowest address first; only then is a new segment opened. When none can be, no open one is left
-// out. Any thread; own lock, taken after a shard's.
+// other. A request goes to the active set of the shard, if there is one, then to the pack pool: the
+// fullest of K open segments that fit, dirty pages first, lowest address first; only then is a new
+// segment opened. When none can be, no open one is left out. Any thread; own lock, taken after a
+// shard's.
 //
 // page_heap.cpp places runs; upkeep.cpp is what happens from time to time: purging, quarantine.
 #pragma once
@@ -35,7 +35,7 @@ class PageHeap {
 
   // A run of `pages` whose first page is a multiple of `alignment_pages`; kNoPage when no open
   // segment has one and a new one may not or cannot be opened. `zeroed`: the run reads as zero.
-  // `shard`: whose active set to try first, and whose latest segments to prefer.
+  // `shard`: whose active set to try first.
   std::size_t allocate(unsigned pages, unsigned alignment_pages, Opening opening, bool* zeroed,
                        unsigned shard = 0);
 
@@ -92,14 +92,12 @@ class PageHeap {
   // What to give back at the end of a generation.
   enum class Stale { kAll, kAged, kFrozen };
 
-  Segment* find(unsigned shard, unsigned pages, unsigned alignment_pages, unsigned tries_allowed,
-                unsigned* run);
+  Segment* find(unsigned pages, unsigned alignment_pages, unsigned tries_allowed, unsigned* run);
   Segment* find_active(unsigned shard, unsigned pages, unsigned alignment_pages, unsigned* run);
   Segment* find_anywhere(unsigned shard, unsigned pages, unsigned alignment_pages, unsigned* run);
   void join_active_set(unsigned shard, Segment* segment);
   static unsigned run_in(const Segment& segment, unsigned pages, unsigned alignment_pages);
-  static bool fits_better(const Segment& candidate, const Segment* best, unsigned pages,
-                          unsigned shard);
+  static bool fits_better(const Segment& candidate, const Segment* best, unsigned pages);
   Segment* open_segment();
   std::size_t take(Segment* segment, unsigned first, unsigned pages, bool* zeroed);
   void link(Segment* segment);

@@ -28,9 +28,8 @@ struct Segment {
   std::uint16_t frozen_pages = 0;
   std::uint16_t longest_run = 0;  // upper bound: lowered by a failed search, raised by a free
   std::uint8_t bucket = 0;
-  std::uint8_t last_shard = 0;  // took the latest run here
-  bool open = false;            // taken into use
-  bool draining = false;        // in quarantine: in no bucket, so no request finds it
+  bool open = false;      // taken into use
+  bool draining = false;  // in quarantine: in no bucket, so no request finds it
 };
 
 }  // namespace hz3

@@ -156,6 +156,20 @@ unsigned take_from_shard(const RouteUser& user, unsigned class_index, void** out
   return taken;
 }
 
+// Moves batches of a lane into their spans until `wanted` blocks went or none is left; returns how
+// many went.
+unsigned empty_lane(const RouteUser& user, unsigned lane, unsigned wanted) {
+  unsigned moved = 0;
+  while (moved < wanted) {
+    Magazine* magazine = transfer_cache.pop(lane);
+    if (magazine == nullptr) break;
+    moved += count_of(magazine);
+    return_blocks(user, TransferCache::class_of(lane), magazine->slots, count_of(magazine));
+    release_magazine(magazine, user.shard);
+  }
+  return moved;
+}
+
 }  // namespace
 
 unsigned take_blocks(const RouteUser& user, Code code, void** out, unsigned want) {
@@ -174,15 +188,8 @@ std::size_t decay_routes(const RouteUser& user, bool everything) {
   std::size_t moved = 0;
   for (unsigned lane = 0; lane < TransferCache::used_lanes(); ++lane) {
     if (transfer_cache.is_empty(lane)) continue;
-    const unsigned wanted = everything ? MagazineStack::kMaxBlocks : transfer_cache.take_idle(lane);
-    for (unsigned taken = 0; taken < wanted;) {
-      Magazine* magazine = transfer_cache.pop(lane);
-      if (magazine == nullptr) break;
-      taken += count_of(magazine);
-      moved += count_of(magazine);
-      return_blocks(user, TransferCache::class_of(lane), magazine->slots, count_of(magazine));
-      release_magazine(magazine, user.shard);
-    }
+    moved += empty_lane(user, lane,
+                        everything ? MagazineStack::kMaxBlocks : transfer_cache.take_idle(lane));
   }
   for (unsigned index = 0; index < opened_shard_count(); ++index) drain_shard(index);
   return moved;
@@ -196,8 +203,11 @@ void drain_shard(unsigned shard) {
 
 void leave_shard(const RouteUser& user) {
   release_shard(user.shard);
-  // relaxed: a guess; whoever comes at the same moment will look at the stash himself
+  // relaxed: a guess; whoever comes at the same moment will look at the lanes and the stash himself
   if (shards[user.shard].threads.load(std::memory_order_relaxed) != 0) return;
+  for (unsigned index = 0; index < kClassCount; ++index) {
+    empty_lane(user, TransferCache::lane_of(user.shard, index), MagazineStack::kMaxBlocks);
+  }
   lock_shard(user.shard);
   drain_stashes(user.shard);
   unlock_shard(user.shard);

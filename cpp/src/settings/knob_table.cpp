@@ -78,9 +78,8 @@ constexpr hz3_knob_info knob_table[kKnobCount] = {
      "most segments looked at for a run of pages before a new segment is opened", "A10", nullptr,
      HZ3_KNOB_INT, 0, 1, 1024, 32},
     {"pack_bestfit_k", "HZ3_PACK_BESTFIT_K", "segments",
-     "fitting segments compared before the best is taken, one that the shard used last before "
-     "fuller ones; 0 takes the first that fits",
-     "A11", nullptr, HZ3_KNOB_INT, 0, 0, 64, 4},
+     "fitting segments compared before the fullest is taken; 0 takes the first that fits", "A11",
+     nullptr, HZ3_KNOB_INT, 0, 0, 64, 4},
     {"active_set_k", "HZ3_ACTIVE_SET_K", "segments",
      "segments that a shard tries before all others, best fit first: fewer segments looked at and "
      "more locality, less packing; 0 turns it off",

@@ -41,21 +41,6 @@ TEST(the_fullest_that_fits_wins) {
   CHECK_EQ(segment_of(take_pages(8)), 0U);
 }
 
-// Among the K candidates a shard comes back to the segment that it used last, even to an emptier
-// one; beyond them it does not look.
-TEST(a_shard_comes_back_to_its_segment) {
-  make_five();
-  set("pack_bestfit_k", 1);
-  const std::size_t page = take_pages(30, 7);
-  CHECK_EQ(segment_of(page), 3U);  // the first that has so many
-  release_pages(3, static_cast<unsigned>(page % kPagesPerSegment), 30);
-  set("pack_bestfit_k", 4);
-  CHECK_EQ(segment_of(take_pages(2, 7)), 3U);
-  CHECK_EQ(segment_of(take_pages(2, 0)), 0U);
-  set("pack_bestfit_k", 2);
-  CHECK_EQ(segment_of(take_pages(2, 7)), 0U);
-}
-
 // Equally full: the one whose longest run is least above the wanted length keeps long runs whole.
 TEST(the_tighter_run_wins_a_tie) {
   fill_segments(2);

@@ -131,7 +131,7 @@ TEST(a_shard_opens_for_its_first_thread) {
 
 TEST(the_last_thread_of_a_shard_leaves_nothing_waiting) {
   boot();
-  for (const char* route : {"owner_stash", "page_queue"}) {
+  for (const char* route : {"owner_stash", "page_queue", "transfer"}) {
     choose("remote_route", route);
     const unsigned other = acquire_shard();
     shards[owner.shard].threads.store(2, std::memory_order_relaxed);
