@@ -43,8 +43,8 @@ std::size_t decay_routes(const RouteUser& user, bool everything);
 // is free.
 void drain_shard(unsigned shard);
 
-// The user's thread ends. The last one of a shard leaves nothing waiting in the shard's lanes of the
-// transfer cache, stash, spill and page queue, since hardly anybody may ask for it any more.
+// The user's thread ends. The last one of a shard leaves nothing waiting in the shard's lanes of
+// the transfer cache, stash, spill and page queue, since hardly anybody may ask for it any more.
 void leave_shard(const RouteUser& user);
 
 }  // namespace hz3
