@@ -57,7 +57,8 @@ def parts(document: Document, deploy: Lines | None = None, folder: str = "") -> 
 _FINALISTS = (
     "A search picks what looked best, and what looked best was also lucky: fresh blocks beside the "
     "defaults say how much of its estimate is left. The objective as a change against the "
-    "defaults; below zero is better.",
+    "defaults; below zero is better. The one in bold went on to the blocks that carry the claim: "
+    "its gain is not always the largest, but the most can probably be shown of it.",
 )
 _CHANGES = ("What the objective loses if one changed knob goes back to its default.",)
 _IMPORTANCE = ("How much of the objective each knob decides over all trials.",)

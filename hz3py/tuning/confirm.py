@@ -255,7 +255,7 @@ class Confirm:
         return taken
 
     def _finalist(self, candidate: Candidate, blocks: Sequence[Block]) -> Finalist:
-        searched = self._ratio(float(np.mean(self._goals.scores(candidate.blocks))))
+        searched = self._ratio(self._goals.mean_score(candidate.blocks))
         if any(block.failure for block in blocks):
             return Finalist(candidate.knobs, searched, Interval(math.inf, math.inf, math.inf))
         return Finalist(candidate.knobs, searched, self._objective(blocks))
@@ -263,7 +263,7 @@ class Confirm:
     def _promise(self, blocks: Sequence[Block]) -> float:
         """Return the gain to be expected of the last blocks; one that is not shown is none."""
         chance = self._goals.chance_to_claim(blocks, self._final, self._confidence)
-        return -float(np.mean(self._goals.scores(blocks))) * chance
+        return -self._goals.mean_score(blocks) * chance
 
     def _blocks_for_claim(self, blocks: Sequence[Block]) -> int:
         """Return the fewest blocks that probably carry a claim; few where it is a vain hope."""
@@ -284,7 +284,7 @@ class Confirm:
         if any(block.failure for block in blocks):
             return False
         kept = all(value <= 0 for value in self._goals.violations(blocks).values())
-        return kept and float(np.mean(self._goals.scores(blocks))) < 0
+        return kept and self._goals.mean_score(blocks) < 0
 
     def _fewest_changes(self, winner: Knobs) -> tuple[tuple[Change, ...], Knobs]:
         """Find out by measurement which changed knobs matter; return them and what is left."""
@@ -374,7 +374,7 @@ class Confirm:
             knobs=configurations[place],
             throughput=throughput,
             rss=rss,
-            searched=self._ratio(float(np.mean(self._goals.scores(winner.blocks)))),
+            searched=self._ratio(self._goals.mean_score(winner.blocks)),
             confirmed=objective.estimate,
             blocks=self._final,
             finalists=finalists,

@@ -38,20 +38,16 @@ def shortlist(found: Sequence[Candidate], goals: Goals, most: int = FINALISTS) -
         and candidate.blocks
         and not candidate.failure
         and all(value <= 0 for value in goals.violations(candidate.blocks).values())
-        and _mean_score(candidate, goals) < 0
+        and goals.mean_score(candidate.blocks) < 0
     ]
     good.sort(key=lambda candidate: _upper(goals.scores(candidate.blocks)))
     best = good[: max(1, most - SAFE_FINALISTS)]
-    worth = SHARE_FOR_SAFETY * min((_mean_score(each, goals) for each in best), default=0.0)
-    others = [each for each in good[len(best) :] if _mean_score(each, goals) <= worth]
+    worth = SHARE_FOR_SAFETY * min((goals.mean_score(each.blocks) for each in best), default=0.0)
+    others = [each for each in good[len(best) :] if goals.mean_score(each.blocks) <= worth]
     others.sort(key=lambda candidate: _risk(candidate.blocks, goals))
     safe = others[: most - len(best)]
     rest = [each for each in good[len(best) :] if each not in safe]
     return [*best, *safe, *rest[: most - len(best) - len(safe)]]
-
-
-def _mean_score(candidate: Candidate, goals: Goals) -> float:
-    return float(np.mean(goals.scores(candidate.blocks)))
 
 
 def _upper(values: Values) -> float:

@@ -59,6 +59,10 @@ class Goals:
         """Return the score of every block."""
         return np.array([self.score(block) for block in blocks], dtype=np.float64)
 
+    def mean_score(self, blocks: Sequence[Block]) -> float:
+        """Return the score of a configuration: the mean log ratio of its blocks."""
+        return float(np.mean(self.scores(blocks)))
+
     def excesses(self, blocks: Sequence[Block]) -> dict[str, Values]:
         """Return by how much each block breaks each guard, as a log ratio; 0 or less is kept."""
         return {

@@ -113,7 +113,7 @@ def _flat_trials(
         columns[name] = [*numbers]
         distributions[name] = optuna.distributions.FloatDistribution(min(numbers), max(numbers))
     # The default is measured against itself: its score is known to be 0.
-    scores = [float(np.mean(goals.scores(each.blocks))) if each.knobs else 0.0 for each in found]
+    scores = [goals.mean_score(each.blocks) if each.knobs else 0.0 for each in found]
     return [
         optuna.trial.create_trial(
             params={name: column[place] for name, column in columns.items()},

@@ -280,7 +280,7 @@ class Search:
         return values if self._goals.task.objective == "pareto" else values[0]
 
     def _values(self, blocks: Sequence[Block]) -> tuple[float, float]:
-        score = float(np.mean(self._goals.scores(blocks)))
+        score = self._goals.mean_score(blocks)
         slowness = -float(np.mean([block.mean("throughput") for block in blocks]))
         return score, slowness
 
