@@ -22,8 +22,9 @@ done
 for pair in "${programs[@]}"; do
   command -v "${pair%%:*}" >/dev/null || missing+=("${pair#*:}")
 done
-# Distributions split CPython's own tests off.
-python3 -c 'import test.test_gc' 2>/dev/null || missing+=(libpython3-testsuite)
+# Debian splits CPython's own tests off; other interpreters have them.
+python3 -c 'import test.test_gc' 2>/dev/null ||
+  missing+=("$(python3 -c 'import sys; print("libpython%d.%d-testsuite" % sys.version_info[:2])')")
 
 if ((${#missing[@]})); then
   as_root=()

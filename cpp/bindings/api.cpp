@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 
+#include <cstdlib>
 #include <stdexcept>
 
 namespace hz3::bindings {
@@ -91,10 +92,13 @@ const Api& api() {
 
 std::string library_path() { return object_of(reinterpret_cast<void*>(api().version)).dli_fname; }
 
+// Asked of a block: in an executable that is not position-independent, as Debian's python3, the
+// address of malloc is one in the executable itself, whoever serves it.
 bool serves_malloc() {
-  void* process_malloc = dlsym(RTLD_DEFAULT, "malloc");
-  return object_of(process_malloc).dli_fbase ==
-         object_of(reinterpret_cast<void*>(api().version)).dli_fbase;
+  void* block = std::malloc(1);
+  const bool is_ours = api().owns(block) != 0;
+  std::free(block);
+  return is_ours;
 }
 
 }  // namespace hz3::bindings
