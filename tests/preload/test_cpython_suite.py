@@ -76,7 +76,7 @@ def compare(
 ) -> None:
     ours = run_suite(preload, tmp_path / "hz3", words, **env)
     assert "hz3:" not in ours.err, ours.report()
-    assert "Total test files" in ours.out, ours.report()
+    assert "== Tests result: " in ours.out, ours.report()
     if ours.status == 0:
         return  # nothing failed: nothing to compare with
     run_suite(plain, tmp_path / "plain", words, **env)
