@@ -54,7 +54,7 @@ Api resolve_all(void* library) {
 // The object that a function's address lies in.
 Dl_info object_of(void* function) {
   Dl_info info{};
-  if (function == nullptr || dladdr(function, &info) == 0) {
+  if (dladdr(function, &info) == 0) {
     throw std::runtime_error("the dynamic linker does not know where libhz3.so is mapped");
   }
   return info;

@@ -255,7 +255,7 @@ class Confirm:
         return taken
 
     def _finalist(self, candidate: Candidate, blocks: Sequence[Block]) -> Finalist:
-        searched = self._ratio(self._goals.mean_score(candidate.blocks))
+        searched = math.exp(self._goals.mean_score(candidate.blocks))
         if any(block.failure for block in blocks):
             return Finalist(candidate.knobs, searched, Interval(math.inf, math.inf, math.inf))
         return Finalist(candidate.knobs, searched, self._objective(blocks))
@@ -276,9 +276,6 @@ class Confirm:
     def _objective(self, blocks: Sequence[Block], confidence: float = 0.95) -> Interval:
         """Return the ratio of what is to become small, with its interval."""
         return trusted_interval(self._goals.scores(blocks), confidence=confidence).exp()
-
-    def _ratio(self, score: float) -> float:
-        return math.exp(score)
 
     def _is_good(self, blocks: Sequence[Block]) -> bool:
         if any(block.failure for block in blocks):
@@ -374,7 +371,7 @@ class Confirm:
             knobs=configurations[place],
             throughput=throughput,
             rss=rss,
-            searched=self._ratio(self._goals.mean_score(winner.blocks)),
+            searched=math.exp(self._goals.mean_score(winner.blocks)),
             confirmed=objective.estimate,
             blocks=self._final,
             finalists=finalists,

@@ -1,6 +1,7 @@
 // See audit_parked.h.
 #include "remote/audit_parked.h"
 
+#include "remote/home.h"
 #include "remote/owner_stash.h"
 #include "remote/remote_stash.h"
 #include "remote/transfer_cache.h"
@@ -37,9 +38,7 @@ void audit_transfer(const RouteUser& user, unsigned lane, Audit* audit) {
   while (count != 0) {
     Magazine* magazine = taken[--count];
     if (transfer_cache.push(lane, magazine)) continue;
-    return_blocks(user, TransferCache::class_of(lane), magazine->slots,
-                  magazine->count.load(std::memory_order_relaxed));
-    release_magazine(magazine, user.shard);
+    return_batch(user, TransferCache::class_of(lane), magazine);
   }
 }
 

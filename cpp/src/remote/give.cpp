@@ -1,7 +1,6 @@
 // Where an overflow brings blocks. By remote_route:
-//   owner_stash, page_queue   blocks of other shards go to their owner; what does not fit there,
-//   and
-//                             the shard's own, to the transfer cache; else into the spans
+//   owner_stash, page_queue   blocks of other shards go to their owner; what does not fit there
+//                             and the shard's own to the transfer cache; else into the spans
 //   transfer                  the whole batch to the transfer cache; else into the spans
 // In the transfer cache a batch waits for the owner of its last block. As it comes from a bin that
 // is the newest one of the batch. With remote_batch or page_packet_k blocks of other shards wait in
@@ -26,9 +25,9 @@ constexpr std::size_t kGatheredBytes = 64 * 1024;
 
 RemoteRoute present_route() { return static_cast<RemoteRoute>(knob(Knob::kRemoteRoute)); }
 
-bool push_transfer(const RouteUser& user, Code code, void** blocks, unsigned count) {
+bool push_transfer(const RouteUser& user, unsigned class_index, void** blocks, unsigned count) {
   const unsigned owner = owner_of(blocks[count - 1], user.shard);
-  const unsigned lane = TransferCache::lane_of(owner, class_of_code(code));
+  const unsigned lane = TransferCache::lane_of(owner, class_index);
   if (transfer_cache.has_room(lane)) {
     Magazine* magazine = filled_magazine(user, blocks, count);
     if (magazine == nullptr) return false;
@@ -107,7 +106,7 @@ void send(const RouteUser& user, RemoteStash::Slot* slot) {
   user.counters->add(Counter::kRemoteStashSend);
   if (route != RemoteRoute::kTransfer) {
     count = push_all_home(user, route, class_index, batch->slots, count);
-    if (count != 0 && push_transfer(user, code, batch->slots, count)) count = 0;
+    if (count != 0 && push_transfer(user, class_index, batch->slots, count)) count = 0;
   }
   if (count != 0) return_blocks(user, class_index, batch->slots, count);
   release_magazine(batch, user.shard);
@@ -159,7 +158,7 @@ unsigned gather_remote(const RouteUser& user, RemoteRoute route, Code code, void
 void give_blocks(const RouteUser& user, Code code, void** blocks, unsigned count) {
   const unsigned class_index = class_of_code(code);
   const RemoteRoute route = present_route();
-  if (route == RemoteRoute::kTransfer && push_transfer(user, code, blocks, count)) return;
+  if (route == RemoteRoute::kTransfer && push_transfer(user, class_index, blocks, count)) return;
   const unsigned limit = user.gathered != nullptr ? gathered_limit(route, class_index) : 0;
   if (limit > 1) {
     count = gather_remote(user, route, code, blocks, count, limit);
@@ -167,7 +166,7 @@ void give_blocks(const RouteUser& user, Code code, void** blocks, unsigned count
     count = push_all_home(user, route, class_index, blocks, count);
   }
   if (count == 0) return;
-  if (route != RemoteRoute::kTransfer && push_transfer(user, code, blocks, count)) return;
+  if (route != RemoteRoute::kTransfer && push_transfer(user, class_index, blocks, count)) return;
   return_blocks(user, class_index, blocks, count);
 }
 
@@ -180,8 +179,7 @@ void return_gathered(const RouteUser& user, Gathered which) {
       continue;
     }
     Magazine* batch = user.gathered->take(&slot);
-    return_blocks(user, class_of_code(slot.code), batch->slots, count_of(batch));
-    release_magazine(batch, user.shard);
+    return_batch(user, class_of_code(slot.code), batch);
   }
 }
 

@@ -127,4 +127,9 @@ void return_blocks(const RouteUser& user, unsigned class_index, void** blocks, u
   }
 }
 
+void return_batch(const RouteUser& user, unsigned class_index, Magazine* batch) {
+  return_blocks(user, class_index, batch->slots, count_of(batch));
+  release_magazine(batch, user.shard);
+}
+
 }  // namespace hz3

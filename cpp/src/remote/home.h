@@ -21,6 +21,9 @@ unsigned owner_of(const void* block, unsigned fallback);
 // Moves the blocks that belong to `shard` to the front; returns how many.
 unsigned gather(void** blocks, unsigned count, unsigned shard);
 
+// Puts the blocks of a batch into their spans and its magazine back into the pool.
+void return_batch(const RouteUser& user, unsigned class_index, Magazine* batch);
+
 // A magazine with these blocks; nullptr when there is no memory.
 Magazine* filled_magazine(const RouteUser& user, void* const* blocks, unsigned count);
 

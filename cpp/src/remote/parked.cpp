@@ -36,11 +36,6 @@ Magazine* below(const Magazine* magazine) {
   return next == 0 ? nullptr : magazine_at(next - 1);
 }
 
-void bring_home(const RouteUser& user, unsigned lane, Magazine* magazine) {
-  return_blocks(user, TransferCache::class_of(lane), magazine->slots, count_of(magazine));
-  release_magazine(magazine, user.shard);
-}
-
 }  // namespace
 
 std::size_t return_parked_of(const RouteUser& user, std::size_t segment) {
@@ -60,7 +55,7 @@ std::size_t return_parked_of(const RouteUser& user, std::size_t segment) {
       if (others == 0) {
         release_magazine(magazine, user.shard);
       } else if (!transfer_cache.push(lane, magazine)) {
-        bring_home(user, lane, magazine);
+        return_batch(user, TransferCache::class_of(lane), magazine);
       }
     }
   }
@@ -72,7 +67,7 @@ std::size_t return_parked(const RouteUser& user, std::size_t used_pages) {
   for (unsigned lane = 0; lane < TransferCache::used_lanes(); ++lane) {
     while (Magazine* magazine = transfer_cache.pop(lane)) {
       home += count_of(magazine);
-      bring_home(user, lane, magazine);
+      return_batch(user, TransferCache::class_of(lane), magazine);
       if (page_heap.figures().used_pages <= used_pages) return home;
     }
   }

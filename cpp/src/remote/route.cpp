@@ -164,8 +164,7 @@ unsigned empty_lane(const RouteUser& user, unsigned lane, unsigned wanted) {
     Magazine* magazine = transfer_cache.pop(lane);
     if (magazine == nullptr) break;
     moved += count_of(magazine);
-    return_blocks(user, TransferCache::class_of(lane), magazine->slots, count_of(magazine));
-    release_magazine(magazine, user.shard);
+    return_batch(user, TransferCache::class_of(lane), magazine);
   }
   return moved;
 }

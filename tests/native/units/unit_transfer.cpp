@@ -3,13 +3,19 @@
 
 #include "policy/check_heap.h"
 #include "remote/parked.h"
-
 #include "units/route_users.hpp"
 
 namespace {
 
 using namespace hz3;
 using namespace hz3test;
+
+const RouteUser last = {3, &owner_counters};  // of the last shard
+
+void boot_with_transfer() {
+  boot();
+  choose("remote_route", "transfer");
+}
 
 TEST(a_full_stash_hands_on_to_transfer_and_that_to_central) {
   boot();
@@ -29,8 +35,7 @@ TEST(a_full_stash_hands_on_to_transfer_and_that_to_central) {
 
 // The lane of the owner, whoever frees; its own shard finds the batch first.
 TEST(a_parked_batch_comes_back_to_its_owner) {
-  boot();
-  choose("remote_route", "transfer");
+  boot_with_transfer();
   const unsigned index = class_of_size(128);
   Blocks blocks(index, Magazine::kSlots);
   blocks.give(stranger);
@@ -45,8 +50,7 @@ TEST(a_parked_batch_comes_back_to_its_owner) {
 
 // Of a mixed batch the newest block decides.
 TEST(the_newest_block_names_the_owner_of_a_batch) {
-  boot();
-  choose("remote_route", "transfer");
+  boot_with_transfer();
   const unsigned index = class_of_size(128);
   const Code code = code_of(index, 0);
   void* blocks[2 * Magazine::kSlots];
@@ -61,8 +65,7 @@ TEST(the_newest_block_names_the_owner_of_a_batch) {
 // Before a span is cut, what others have parked is used; but never of a class whose blocks share
 // cache lines.
 TEST(parked_batches_of_others_come_before_a_new_span) {
-  boot();
-  choose("remote_route", "transfer");
+  boot_with_transfer();
   void* taken[Magazine::kSlots];
   for (const std::size_t size : {128, 16}) {
     const unsigned index = class_of_size(size);
@@ -83,8 +86,7 @@ TEST(parked_batches_of_others_come_before_a_new_span) {
 
 // Own spans are nearer than what others have parked.
 TEST(own_spans_come_before_parked_batches_of_others) {
-  boot();
-  choose("remote_route", "transfer");
+  boot_with_transfer();
   const unsigned index = class_of_size(128);
   Blocks theirs(index, Magazine::kSlots);
   theirs.give(owner);
@@ -105,10 +107,8 @@ TEST(own_spans_come_before_parked_batches_of_others) {
 
 // Reclaim, audit and figures know the lanes of all shards.
 TEST(every_lane_is_looked_at) {
-  boot();
-  choose("remote_route", "transfer");
+  boot_with_transfer();
   const unsigned index = class_of_size(128);
-  const RouteUser last = {3, &owner_counters};
   void* blocks[Magazine::kSlots];
   const unsigned taken = take_blocks(last, code_of(index, last.shard), blocks, 1);
   const std::size_t segment = arena.page_of(blocks[0]) / kPagesPerSegment;
@@ -127,7 +127,6 @@ TEST(every_lane_is_looked_at) {
 TEST(an_audit_finds_a_bad_batch_in_any_lane) {
   boot();
   const unsigned index = class_of_size(128);
-  const RouteUser last = {3, &owner_counters};
   void* blocks[Magazine::kSlots];
   take_blocks(last, code_of(index, last.shard), blocks, 1);
   Magazine* magazine = acquire_magazine(0);
