@@ -4,7 +4,7 @@ Everything is found through ``importlib.resources``, which also sees both halves
 install (the source tree and the build's install tree). For work inside a source tree one
 developer variable is honoured: ``HZ3_DEV_BUILD=<CMake build folder>`` makes the native parts
 come from that folder (``libhz3.so``, ``libhz3-checked.so``, ``hz3-exec``, ``hz3-probe``,
-``workloads/<name>``) and the suites from the source tree it was configured for.
+``hz3-cores``, ``workloads/<name>``) and the suites from the source tree it was configured for.
 """
 
 from __future__ import annotations
@@ -61,6 +61,16 @@ def probe_path() -> Path:
         UsageError: ``HZ3_DEV_BUILD`` does not name a folder.
     """
     return _native("hz3-probe", "bin")
+
+
+def cores_path() -> Path:
+    """Return the path of ``hz3-cores``.
+
+    Raises:
+        UnfitMachineError: The program was not built or not installed.
+        UsageError: ``HZ3_DEV_BUILD`` does not name a folder.
+    """
+    return _native("hz3-cores", "bin")
 
 
 def workload_path(name: str) -> Path:

@@ -18,6 +18,12 @@ from hz3py.errors import UsageError
 STEADY_SAMPLES = 2
 """With so many equal numbers of operations an arm is taken to have a fixed amount of work."""
 
+FEWEST_DISTANCES = 10
+"""So many readings are needed before the distance of the CPUs is said to change."""
+
+CHANGED_DISTANCE = 1.5
+"""The distance changed if its 90th percentile is so many times the 10th."""
+
 
 def evidence(
     samples: pd.DataFrame, baseline: str, candidate: str, metrics: Iterable[str]
@@ -106,8 +112,12 @@ def order_doubts(samples: pd.DataFrame, baseline: str, candidate: str) -> list[s
     return doubts
 
 
-def disturbance_doubts(samples: pd.DataFrame) -> list[str]:
-    """Return a sentence about the samples that were taken while the machine was disturbed."""
+def machine_doubts(samples: pd.DataFrame) -> list[str]:
+    """Return a sentence for everything that the machine did to the samples."""
+    return [*_disturbance_doubts(samples), *_distance_doubts(samples)]
+
+
+def _disturbance_doubts(samples: pd.DataFrame) -> list[str]:
     bad = samples[samples["disturbed"] != ""]
     if not len(bad):
         return []
@@ -115,6 +125,25 @@ def disturbance_doubts(samples: pd.DataFrame) -> list[str]:
     return [
         f"{len(bad)} of {len(samples)} samples were disturbed ({', '.join(kinds)}); "
         "--exclude-unfit of `hz3 ab` and `hz3 compare` leaves them out"
+    ]
+
+
+def _distance_doubts(samples: pd.DataFrame) -> list[str]:
+    """Return a sentence if the distance of the CPUs changed while threads were measured.
+
+    Programs that do not report their work may have any number of threads.
+    """
+    threaded = (samples["threads"] > 1) | (samples["work"] == "")
+    told = samples[threaded & samples["core_to_core_ns"].notna()]
+    if len(told) < FEWEST_DISTANCES:
+        return []
+    near_ns, far_ns = np.percentile(told["core_to_core_ns"], (10, 90))
+    if near_ns <= 0 or far_ns / near_ns < CHANGED_DISTANCE:
+        return []
+    return [
+        f"a cache line took {near_ns:.0f} to {far_ns:.0f} ns from one CPU to another and back "
+        "(10th to 90th percentile): the host moved the CPUs, so rows of several threads scatter; "
+        "more blocks even it out"
     ]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from hz3py.analysis.looks import Look, look_at
-from hz3py.analysis.pairing import different_work, disturbance_doubts, evidence, order_doubts
+from hz3py.analysis.pairing import different_work, evidence, machine_doubts, order_doubts
 from hz3py.analysis.verdict import Decision, decide, overall
 from hz3py.cli.experiment import Setup
 from hz3py.errors import WorkloadFailedError
@@ -195,7 +195,7 @@ def document(setup: Setup, samples: pd.DataFrame, run: Run) -> dict[str, Any]:
         "machine": dict(run.record.machine),
         "version": run.record.version,
         "commit": run.record.machine.get("commit"),
-        "warnings": [*run.warnings, *disturbance_doubts(samples), *doubts],
+        "warnings": [*run.warnings, *machine_doubts(samples), *doubts],
         "records": "records.jsonl",
         "directory": run.directory,
     }

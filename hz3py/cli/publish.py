@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from hz3py.analysis.pairing import disturbance_doubts
+from hz3py.analysis.pairing import machine_doubts
 from hz3py.analysis.summary import Arm, Overall, arms, disagreements, overall
 from hz3py.analysis.traces import Trace
 from hz3py.errors import StoreError, WorkloadFailedError
@@ -86,7 +86,7 @@ def summarise(results: Results, folder: Path) -> Summary:
     watched = about_memory(results.run)
     held = traces(records, idle_times(results.run)) if watched else {}
     short = memory_tables.short_series(records) if watched else []
-    doubts = [*results.run.warnings, *_doubts(results, lines), *disturbance_doubts(samples), *short]
+    doubts = [*results.run.warnings, *_doubts(results, lines), *machine_doubts(samples), *short]
     warnings = list(dict.fromkeys(doubts))
     document = bench_document(
         suite=results.run.suite,

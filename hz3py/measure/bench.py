@@ -21,6 +21,7 @@ from hz3py.measure.progress import Position, Progress
 from hz3py.measure.sample import Sample
 from hz3py.store.records import SampleRecord
 from hz3py.system import machine
+from hz3py.system.cores import core_to_core_ns
 from hz3py.system.health import disturbances
 from hz3py.system.launch import Launch
 
@@ -72,6 +73,7 @@ class Bench:
         interval_s: float,
         clock: Callable[[], float] = time.monotonic,
         snapshot: Callable[[], Mapping[str, Any]] = machine.snapshot,
+        distance: Callable[[], float | None] = core_to_core_ns,
     ) -> None:
         """Prepare a run; nothing starts before `run`.
 
@@ -84,6 +86,7 @@ class Bench:
             interval_s: First distance of the readings of resident memory, in seconds.
             clock: Seconds that only grow.
             snapshot: State of the machine, taken before and after each sample.
+            distance: Nanoseconds from core to core and back, asked before each sample.
         """
         self._plan = plan
         self._run_id = run_id
@@ -93,6 +96,7 @@ class Bench:
         self._interval_s = interval_s
         self._clock = clock
         self._snapshot = snapshot
+        self._distance = distance
         self._failed_in_a_row: dict[tuple[str, str], int] = {}
         self._given_up: set[tuple[str, str]] = set()
 
@@ -158,18 +162,20 @@ class Bench:
             env={**step.row.env, **self._variables(step), OFFSET_VARIABLE: padding},
             timeout_s=step.row.timeout_s,
         )
+        distance_ns = self._distance()
         before = self._snapshot()
         sample = self._measure(
             launch, expect_json=step.row.expects_json, interval_s=self._interval_s
         )
         disturbed = disturbances(before, self._snapshot())
-        self._append(self._record(step, sample, disturbed))
+        record = self._record(step, sample)
+        self._append(replace(record, disturbed=disturbed, core_to_core_ns=distance_ns))
         return sample
 
     def _variables(self, step: Step) -> Mapping[str, str]:
         return self._plan.variables.get(step.allocator.name, {})
 
-    def _record(self, step: Step, sample: Sample, disturbed: tuple[str, ...]) -> SampleRecord:
+    def _record(self, step: Step, sample: Sample) -> SampleRecord:
         path = step.allocator.path
         return SampleRecord(
             run_id=self._run_id,
@@ -189,7 +195,6 @@ class Bench:
             sample=_trimmed(sample).to_json(),
             env=dict(self._variables(step)),
             program=program_identity(step.row.argv()[0]),
-            disturbed=disturbed,
         )
 
     def _judge(self, step: Step, sample: Sample) -> None:

@@ -31,6 +31,7 @@ _MACHINE = {
     "overcommit": "overcommit",
     "aslr": "address randomisation",
     "load": "load at the start",
+    "core_to_core_ns": "from CPU to CPU and back",
     "python": "Python",
     "hz3": "hz3",
     "commit": "commit",
@@ -116,11 +117,11 @@ def _fact(key: str, value: Any) -> str:
         return f"{numbers.significant(float(value) / 1024**2)} GiB" if value else "none"
     if key == "memory_limit_bytes":
         return f"{numbers.significant(float(value) / 1024**3)} GiB"
-    if key == "page_bytes":
-        return f"{value} bytes"
+    if key == "core_to_core_ns":
+        return f"{value:.0f} ns"
     if isinstance(value, (list, tuple)):
         return ", ".join(f"{number:.2f}" for number in value)
-    return str(value)
+    return f"{value} bytes" if key == "page_bytes" else str(value)
 
 
 def allocators_table(plan: Mapping[str, Any]) -> Table:

@@ -43,6 +43,7 @@ COLUMNS = (
     "failed_allocations",
     "program",
     "disturbed",
+    "core_to_core_ns",
 )
 """Columns of the frame, one line per sample; samples.csv has all but `work`."""
 
@@ -52,7 +53,8 @@ def frame(samples: Iterable[SampleRecord]) -> pd.DataFrame:
 
     `args` is a tuple of words; `work` is what the program says it ran (its effective arguments, as
     canonical JSON), the same text for the same work; figures that a failed sample does not have
-    are NaN. Throughput is in `unit`, sizes are in KiB, times in seconds.
+    are NaN. Throughput is in `unit`, sizes are in KiB, times in seconds;
+    `core_to_core_ns` is in nanoseconds.
     """
     lines = [_line(record) for record in samples]
     columns = {column: [line[column] for line in lines] for column in COLUMNS}
@@ -94,6 +96,7 @@ def _line(record: SampleRecord) -> dict[str, Any]:
         "failed_allocations": _number(result.get("failed")),
         "program": record.program,
         "disturbed": " ".join(record.disturbed),
+        "core_to_core_ns": _number(record.core_to_core_ns),
     }
 
 

@@ -73,6 +73,8 @@ class SampleRecord:
         env: Variables that the arm sets, its knobs among them.
         program: Which program file ran: its path, and a digest of what is in it.
         disturbed: What disturbed the machine meanwhile; one word each, none if it was quiet.
+        core_to_core_ns: Just before it, how long a cache line took from one CPU to another and
+            back; None if unknown.
     """
 
     kind: ClassVar[str] = "sample"
@@ -95,6 +97,7 @@ class SampleRecord:
     env: Mapping[str, str] = field(default_factory=dict)
     program: str = ""
     disturbed: tuple[str, ...] = ()
+    core_to_core_ns: float | None = None
 
     @property
     def key(self) -> tuple[str, str, int]:

@@ -18,6 +18,7 @@ CHECKS = (
     setup_checks.check_peers,
     setup_checks.check_variables,
     machine_checks.check_cpus,
+    machine_checks.check_core_distance,
     machine_checks.check_load,
     machine_checks.check_governor,
     machine_checks.check_steal,

@@ -17,6 +17,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from hz3py.system.cores import core_to_core_ns
 from hz3py.system.kernel_files import read_number, read_table, read_text, selected_word
 from hz3py.system.oom import memory_limit_bytes, oom_kills
 
@@ -58,6 +59,7 @@ def describe() -> dict[str, Any]:
         "numa_balancing": read_number("/proc/sys/kernel/numa_balancing"),
         "load": list(os.getloadavg()),
         "steal_ticks": steal_ticks(),
+        "core_to_core_ns": core_to_core_ns(),
         "python": platform.python_version(),
         "hz3": hz3_version(),
         "commit": _commit(),

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from hz3py.system import machine
+from hz3py.system.cores import core_to_core_ns
 from hz3py.system.finding import Finding
 from hz3py.system.kernel_files import read_number, read_table, selected_word
 from hz3py.system.oom import memory_limit_bytes
@@ -32,6 +33,23 @@ def check_cpus() -> Finding:
         "1",
         "threads take turns, so multi-threaded results say little about other machines",
         "give the machine or container a second CPU, or keep to --threads 1",
+    )
+
+
+def check_core_distance() -> Finding:
+    """Look at how far the CPUs are from each other at this moment."""
+    distance_ns = core_to_core_ns()
+    if distance_ns is not None:
+        meaning = "threads that share memory wait so long; each sample has its own figure"
+        return Finding("core to core", "ok", f"{distance_ns:.0f} ns and back", meaning)
+    if machine.usable_cpus() == 1:
+        return Finding("core to core", "ok", "one CPU", "there is no way to measure")
+    return Finding(
+        "core to core",
+        "warn",
+        "not measured",
+        "whether the CPUs stay as near to each other during a run is not known",
+        "stop what keeps the CPUs busy; if that is nothing, install hz3 again",
     )
 
 

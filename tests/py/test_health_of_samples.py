@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import os
 from pathlib import Path
@@ -78,6 +79,7 @@ class Machine:
     def __init__(self) -> None:
         self.taken = 0
         self.swapped = 0
+        self.distances_ns = itertools.cycle((100.0,))
 
     def __call__(self, launch: Launch, *, expect_json: bool, interval_s: float) -> Sample:
         self.taken += 1
@@ -100,6 +102,9 @@ class Machine:
     def snapshot(self) -> dict[str, Any]:
         return {**QUIET, "swap_in_pages": self.swapped}
 
+    def distance(self) -> float:
+        return next(self.distances_ns)
+
 
 @pytest.fixture
 def disturbed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
@@ -107,7 +112,11 @@ def disturbed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
     monkeypatch.setattr(
         Bench.__init__,
         "__kwdefaults__",
-        {**Bench.__init__.__kwdefaults__, "snapshot": made.snapshot},
+        {
+            **Bench.__init__.__kwdefaults__,
+            "snapshot": made.snapshot,
+            "distance": made.distance,
+        },
     )
     for module in (ab, doctor_measure):
         monkeypatch.setattr(module, "run_blocks", functools.partial(run_blocks, measure=made))
@@ -124,6 +133,7 @@ allocator = "system"
 [[workloads]]
 label = "job"
 command = ["true"]
+threads = 2
 [[criteria]]
 metric = "throughput"
 kind = "equivalence"
@@ -145,6 +155,21 @@ def test_disturbed_samples_are_told_and_left_out_by_rule(
     fit = json.loads(capsys.readouterr().out)
     assert (fit["verdict"], fit["blocks"]) == ("EQUIVALENT", 7)
     assert any("2 of 16 samples left out as unfit" in text for text in fit["warnings"])
+
+
+def test_cpus_that_did_not_stay_as_near_are_told(
+    disturbed: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["ab", "e.toml", "--json", "--out", "steady"])
+    steady = json.loads(capsys.readouterr().out)
+    assert not any("cache line" in text for text in steady["warnings"])
+    disturbed.distances_ns = itertools.cycle((80.0, 80.0, 330.0))
+    main(["ab", "e.toml", "--json", "--out", "moved"])
+    moved = json.loads(capsys.readouterr().out)
+    assert any("a cache line took 80 to 330 ns" in text for text in moved["warnings"])
+    lines = Path("moved", "records.jsonl").read_text(encoding="utf-8").splitlines()
+    told = [line.get("core_to_core_ns") for line in map(json.loads, lines)]
+    assert told.count(80.0) > told.count(330.0) > 0
 
 
 def test_the_doctor_says_what_can_be_told_apart(

@@ -105,6 +105,7 @@ def returning(value: object) -> Callable[..., Any]:
     [
         (machine_checks.check_cpus, "machine.usable_cpus", 1, "warn", "1"),
         (machine_checks.check_cpus, "machine.usable_cpus", 4, "ok", "4"),
+        (machine_checks.check_core_distance, "core_to_core_ns", 81.6, "ok", "82 ns"),
         (machine_checks.check_governor, "machine.governor", "powersave", "warn", "powersave"),
         (machine_checks.check_governor, "machine.governor", "performance", "ok", "performance"),
         (machine_checks.check_governor, "machine.governor", None, "ok", "not visible"),
@@ -149,6 +150,15 @@ def test_machine_check(  # noqa: PLR0917 - one argument for each column
     assert finding.state == state
     assert value in finding.value
     assert (finding.hint == "") == (state == "ok")
+
+
+@pytest.mark.parametrize(("cpus", "state"), [(1, "ok"), (2, "warn")])
+def test_a_distance_that_is_not_known_is_doubtful_only_with_several_cpus(
+    monkeypatch: pytest.MonkeyPatch, cpus: int, state: str
+) -> None:
+    monkeypatch.setattr(machine_checks, "core_to_core_ns", lambda: None)
+    monkeypatch.setattr(machine_checks.machine, "usable_cpus", lambda: cpus)
+    assert machine_checks.check_core_distance().state == state
 
 
 def test_load_is_seen_while_something_runs() -> None:
