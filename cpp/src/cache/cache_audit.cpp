@@ -16,7 +16,7 @@ void ThreadCache::audit(Audit* audit) {
     if (!in_room) continue;
     audit->expect(bin.floor[-1] == nullptr, "a bin has its sentinel", index);
     audit->expect(bin.newest == bin.top[-1], "a bin knows its newest block", index);
-    audit->expect(bin.end == bin.floor + state.capacity, "a bin knows its bound", index);
+    audit->expect(bin.end == bin.floor + state.capacity - 1, "a bin knows its bound", index);
     audit_blocks(bin.floor, bin.count(), class_of_code(static_cast<Code>(index)), audit);
   }
   if (user.gathered != nullptr) audit_gathered(*user.gathered, audit);

@@ -42,13 +42,14 @@ constinit HZ3_TLS HitPath* current_cache = &empty_cache;
 // `this` is zeroed memory, and zero is what all bins of other codes start with.
 void ThreadCache::boot(unsigned shard) {
   user = {shard, &counters};
-  late_slot = &nowhere;
+  bins[kNoCode].top = &nowhere;
+  late_bin = &bins[kNoCode];
   for (unsigned class_index = 0; class_index < kClassCount; ++class_index) {
     const Code code = code_of(class_index, shard);
     void** floor = compact[class_index] + 1;
-    bins[code] = {nullptr, floor, floor + kCompactSlots, floor};
-    states[code].capacity = kCompactSlots;
+    bins[code] = {nullptr, floor, nullptr, floor};
     states[code].room = kCompactSlots;
+    set_bound(code, kCompactSlots);
   }
   size_tags[0] = tag_of(code_of(0, shard));
   for (std::size_t i = 1; i < sizeof size_tags / sizeof size_tags[0]; ++i) {
@@ -123,9 +124,9 @@ HZ3_RACY void visit_cached_blocks(VisitBlock cached, VisitBlock gathered, void* 
         void* const* floor = cache->bins[code].floor;
         const std::ptrdiff_t count = cache->bins[code].top - floor;
         if (count <= 0 || count > std::ptrdiff_t{kFullSlots}) continue;
-        for (std::ptrdiff_t i = 0; i < count - 1; ++i) cached(context, floor[i]);
-        cached(context, cache->bins[code].newest);  // the topmost slot may be late
+        for (std::ptrdiff_t i = 0; i < count; ++i) cached(context, floor[i]);
       }
+      if (cache->late_block != nullptr) cached(context, cache->late_block);
       visit_gathered(cache->user, gathered, context);
     }
   }

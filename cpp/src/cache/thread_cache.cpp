@@ -7,6 +7,7 @@
 
 #include <cstring>
 
+#include "arena/arena.h"
 #include "arena/metadata.h"
 #include "base/bits.h"
 #include "remote/remote_stash.h"
@@ -59,7 +60,7 @@ constinit std::atomic<std::uint64_t> cache_share_bytes{std::uint64_t{1} << 20};
 
 void ThreadCache::set_bound(Code code, unsigned capacity) {
   states[code].capacity = static_cast<std::uint16_t>(capacity);
-  bins[code].end = bins[code].floor + capacity;
+  bins[code].end = bins[code].floor + capacity - 1;
 }
 
 void ThreadCache::grow_bound(Code code, unsigned largest) {
@@ -126,7 +127,7 @@ bool ThreadCache::grow_array(Code code, unsigned wanted) {
   bin.floor = array + 1;
   state.seen_top = nullptr;
   state.room = static_cast<std::uint16_t>(room);
-  bin.end = bin.floor + state.capacity;
+  set_bound(code, state.capacity);
   bin.set_top(bin.floor + have);
   return true;
 }
@@ -141,23 +142,22 @@ void* ThreadCache::refill(Code code) {
   if (state.missed) grow_bound(code, largest_bound(code));
   state.missed = true;
   const unsigned want = min_of((state.capacity + 1u) / 2, Magazine::kSlots);
-  if (state.room >= Magazine::kSlots) {
-    const unsigned taken = take(code, bin.floor, want);
-    if (taken == 0) return nullptr;
-    bin.set_top(bin.floor + taken);
-    return bin.pop();
-  }
-  return refill_compact(code, want);
+  // The best is the late one, which was free for the shortest time. Others come nevertheless:
+  // without them each malloc that follows a free would end here.
+  void* late = bin.newest != nullptr ? bin.pop() : nullptr;
+  if (state.room < Magazine::kSlots) return refill_compact(code, want, late);
+  bin.set_top(bin.floor + take(code, bin.floor, want));
+  return late != nullptr || bin.newest == nullptr ? late : bin.pop();
 }
 
 // A batch may be larger than a compact array.
-void* ThreadCache::refill_compact(Code code, unsigned want) {
+void* ThreadCache::refill_compact(Code code, unsigned want, void* late) {
   Bin& bin = bins[code];
   BinState& state = states[code];
   void* blocks[Magazine::kSlots];
   unsigned taken = take(code, blocks, want);
-  if (taken == 0) return nullptr;
-  void* best = blocks[--taken];
+  if (taken == 0) return late;
+  void* best = late != nullptr ? late : blocks[--taken];
   if (taken > state.room && !grow_array(code, taken)) {
     give(code, blocks, taken - state.room, Way::kSpans);
     std::memmove(blocks, blocks + taken - state.room, state.room * sizeof(void*));
@@ -176,8 +176,8 @@ void ThreadCache::flush(Code code) {
   state.busy = true;
   const unsigned before = state.capacity;
   grow_bound(code, state.missed ? largest_bound(code) : largest_sending_bound(code));
+  if (!bin.is_full() && state.capacity > before) return;
   const unsigned have = bin.count();
-  if (have < state.capacity && state.capacity > before) return;
   const unsigned half = max_of((have + 1) / 2, have - min_of<unsigned>(have, state.capacity / 2u));
   // Whole batches: what is left over beyond them would travel in one of its own.
   drop_oldest(code, half > Magazine::kSlots ? half - half % Magazine::kSlots : half, Way::kRoute);
@@ -250,10 +250,16 @@ void ThreadCache::tick() {
 
 bool ThreadCache::settle() {
   if (rebuilding.load(std::memory_order_relaxed)) return false;
-  catch_up();
   for (unsigned index = 1; index < kCodeCount; ++index) {
-    if (states[index].room != 0) bins[index].settle();
+    if (states[index].room != 0) bins[index].set_top(bins[index].top);
   }
+  // The late block may have reached its bin already, and late_bin may be that of another.
+  if (late_block != nullptr) {
+    late_bin = &bin_at(arena.tag_at(late_block));
+    if (late_bin->newest == late_block) late_block = nullptr;
+  }
+  if (late_block == nullptr) late_bin = &bins[kNoCode];
+  catch_up();
   return true;
 }
 

@@ -7,17 +7,16 @@
 // The bin keeps the newest block beside the array as well, so that malloc has its answer after one
 // load from the bin and moves the array's top off the critical path.
 //
-// free leaves its store into the array to the next free: where it goes is known only at the end of
-// a chain of loads (tag, bin, top), and the program's next loads may have to wait until the address
-// of every earlier store is known. Nobody misses it meanwhile: that slot is the bin's topmost or
-// above, and what the topmost one holds is also in `newest`.
+// The block freed last is late: it reaches its bin with the next free. Where the stores of that go
+// is known only after a load of the tag, and the program's next loads may have to wait until the
+// address of every earlier store is known. One free later it is known at once.
 //
 // Nothing is written into a free block. A slot of value nullptr below the bottom of each array
 // marks the end for malloc; `end` marks it for free.
 //
 // A thread may vanish at any instruction (fork: the child has only the forking thread). The order
 // of the stores on the hit path makes sure that its cache can be settled afterwards with the loss
-// of at most one block per bin; a cache that was being rebuilt is given up.
+// of at most one block; a cache that was being rebuilt is given up.
 #pragma once
 
 #include <atomic>
@@ -33,9 +32,9 @@
 namespace hz3 {
 
 struct Bin {
-  void* newest;  // top[-1], which may not be written yet [late]
+  void* newest;  // top[-1]
   void** top;    // one past the newest block
-  void** end;    // where free stops; may lie below top after the bound was lowered
+  void** end;    // where free stops; may lie below top
   void** floor;  // first slot; floor[-1] is nullptr
 
   unsigned count() const { return static_cast<unsigned>(top - floor); }
@@ -51,14 +50,12 @@ struct Bin {
     return block;
   }
 
-  // After a thread vanished between two stores of pop or of push: what top says counts, and newest
-  // is the block on top. One block may be lost, none can be there twice.
-  void settle() {
-    if (top == floor) {
-      newest = nullptr;
-    } else {
-      top[-1] = newest;
-    }
+  HZ3_ALWAYS_INLINE void push(void* block) {
+    void** slot = top;
+    *slot = block;
+    newest = block;
+    std::atomic_signal_fence(std::memory_order_release);  // the slot before top [vanish]
+    top = slot + 1;
   }
 
   void set_top(void** new_top) {
@@ -71,29 +68,25 @@ static_assert(sizeof(Bin) == std::size_t{1} << kTagShift);
 
 // What the hit path touches, and all that the empty cache consists of.
 struct HitPath {
-  Bin bins[kCodeCount];
+  Bin bins[kCodeCount];  // that of kNoCode is full for everybody and takes what is no late block
   Tag size_tags[(kMaxTableBytes >> kMinBlockShift) + 1];  // by (size + 7) / 8
 
-  // What the last free has still to write: *late_slot = late_block. [late]
-  void** late_slot;
+  // The block freed last and the bin that it has still to reach; &bins[kNoCode] when there is none.
+  Bin* late_bin;
   void* late_block;
 
   HZ3_ALWAYS_INLINE Bin& bin_at(Tag tag) {
     return *reinterpret_cast<Bin*>(reinterpret_cast<char*>(bins) + tag);
   }
 
-  // The bin is not full, so this is no empty cache.
+  // The bin is not full, so this is no empty cache. It has room for one block more than that says:
+  // the late one may be on its way to the same bin.
   HZ3_ALWAYS_INLINE void push(Bin& bin, void* block) {
-    void** slot = bin.top;
-    *late_slot = late_block;
+    late_bin->push(late_block);
+    std::atomic_signal_fence(std::memory_order_release);  // in its bin before it is forgotten
+    late_block = block;  // until the next store late_bin is not that of this block [vanish]
     std::atomic_signal_fence(std::memory_order_release);
-    late_slot = slot;
-    std::atomic_signal_fence(std::memory_order_release);
-    late_block = block;  // until here it would fall into a slot above top [vanish]
-    std::atomic_signal_fence(std::memory_order_release);
-    bin.newest = block;
-    std::atomic_signal_fence(std::memory_order_release);  // newest before top [vanish]
-    bin.top = slot + 1;
+    late_bin = &bin;
   }
 };
 
@@ -105,7 +98,7 @@ inline constexpr unsigned kFullSlots = 127;
 // Called with the slow events of a bin; see bounds in thread_cache.cpp.
 struct BinState {
   void** seen_top;          // top at the last tick: unchanged means idle
-  std::uint16_t capacity;   // present bound: bin's floor + capacity == end
+  std::uint16_t capacity;   // present bound, the late block counted: floor + capacity - 1 == end
   std::uint16_t room;       // slots of the array
   std::uint8_t idle_ticks;  // ticks in a row that found it unused
   bool busy;                // had a slow event since the last tick
@@ -125,17 +118,18 @@ struct ThreadCache : HitPath {
   std::atomic<bool> rebuilding{false};         // bins and arrays may contradict each other
   std::atomic<std::uint64_t> cached_bytes{0};  // as of the last tick
   CounterBlock counters;
-  void* nowhere = nullptr;        // where late_slot points when nothing is late
+  void* nowhere = nullptr;        // the one slot of the bin of kNoCode
   void** spare_middle = nullptr;  // arrays that a bin has outgrown, linked through their first slot
   void* compact[1 + kClassCount + kTinyClasses][kCompactSlots + 1];
 
-  // Writes what is late. Whoever reads the arrays, or moves one, does this first.
+  // Brings the late block to its bin. Whoever looks into bins does this first.
   void catch_up() {
-    *late_slot = late_block;
-    late_slot = &nowhere;
+    push(bins[kNoCode], nullptr);
+    bins[kNoCode].top = &nowhere;
   }
 
-  // Takes blocks for a bin that is empty; the best one is returned and not in the bin any more.
+  // Takes blocks for a bin that is empty but for the late block; the best one is returned and not
+  // in the bin any more.
   // nullptr when there is no memory.
   void* refill(Code code);
 
@@ -162,7 +156,7 @@ struct ThreadCache : HitPath {
   void boot(unsigned shard);
   unsigned take(Code code, void** out, unsigned want);
   void give(Code code, void** blocks, unsigned count, Way way);
-  void* refill_compact(Code code, unsigned want);
+  void* refill_compact(Code code, unsigned want, void* late);
   bool grow_array(Code code, unsigned room);
   void** new_array(unsigned room);
   void grow_bound(Code code, unsigned largest);

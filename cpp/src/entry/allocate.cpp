@@ -86,6 +86,7 @@ HZ3_COLD void* rescue(ThreadCache* cache, unsigned class_index) {
 }
 
 // The block may be in the bin after all: classes above the table's reach come here for hits, too.
+// A late block that is wide is worth more than the slow path costs: its lines are in the cache.
 void* allocate_in_class(unsigned class_index) {
   ThreadCache* cache = thread_cache();
   if (cache == nullptr) {
@@ -94,7 +95,8 @@ void* allocate_in_class(unsigned class_index) {
   }
   const Code code = code_of(class_index, cache->user.shard);
   Bin& bin = cache->bins[code];
-  if (bin.newest != nullptr) return bin.pop();
+  cache->catch_up();
+  if (bin.newest != nullptr && class_index >= kFirstWideClass) return bin.pop();
   on_slow_event(cache);
   void* block = cache->refill(code);
   return HZ3_LIKELY(block != nullptr) ? block : rescue(cache, class_index);

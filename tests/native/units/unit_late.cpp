@@ -1,4 +1,4 @@
-// What free leaves to the next free: the store into the array of the bin.
+// What free leaves to the next free: the way of the block into its bin.
 #include <algorithm>
 #include <iterator>
 
@@ -12,96 +12,150 @@ namespace {
 using namespace hz3;
 
 constexpr std::size_t kSize = 320;
+constexpr std::size_t kOtherSize = 640;
+constexpr std::size_t kWideSize = 12 * 1024;
 
 ThreadCache& cache() {
   CHECK(current_cache != &empty_cache);
   return static_cast<ThreadCache&>(*current_cache);
 }
 
-Bin& bin() { return cache().bins[code_of(class_of_size(kSize), cache().user.shard)]; }
-
-// Three blocks of a bin that is empty otherwise; slow paths leave nothing late.
-void take(void* (&blocks)[3]) {
-  for (void*& block : blocks) block = hz3_malloc(kSize);
-  for (void* block : blocks) CHECK(block != nullptr);
-  cache().flush_all();
-  CHECK(cache().late_slot == &cache().nowhere);
+Bin& bin_of(std::size_t size) {
+  return cache().bins[code_of(class_of_size(size), cache().user.shard)];
 }
 
-TEST(the_slot_is_written_by_the_next_free) {
+Bin& bin() { return bin_of(kSize); }
+
+bool nothing_is_late() {
+  return cache().late_bin == &cache().bins[kNoCode] && cache().late_block == nullptr;
+}
+
+// Three blocks of a bin that is empty otherwise; slow paths leave nothing late.
+void take(void* (&blocks)[3], std::size_t size = kSize) {
+  for (void*& block : blocks) block = hz3_malloc(size);
+  for (void* block : blocks) CHECK(block != nullptr);
+  cache().flush_all();
+  CHECK(nothing_is_late());
+}
+
+TEST(a_block_reaches_its_bin_with_the_next_free) {
   void* blocks[3];
   take(blocks);
   hz3_free(blocks[0]);
+  CHECK_EQ(bin().count(), 0U);
+  CHECK(cache().late_block == blocks[0]);
+  CHECK(cache().late_bin == &bin());
+  void* other = hz3_malloc(kOtherSize);  // a miss, and so a slow path
+  CHECK(nothing_is_late());
   CHECK(bin().newest == blocks[0]);
-  CHECK(cache().late_slot == bin().floor);
   hz3_free(blocks[1]);
-  CHECK(bin().floor[0] == blocks[0]);
-  CHECK(cache().late_slot == bin().floor + 1);
-  cache().catch_up();
-  CHECK(bin().floor[1] == blocks[1]);
+  hz3_free(other);
+  CHECK(bin().newest == blocks[1]);
+  CHECK(cache().late_block == other);
   hz3_free(blocks[2]);
+  CHECK(bin_of(kOtherSize).newest == other);
+  cache().catch_up();
+  CHECK(nothing_is_late());
+  CHECK(bin().newest == blocks[2]);
+  CHECK_EQ(bin().count(), 3U);
+  cache().catch_up();
+  CHECK(nothing_is_late());
+  CHECK_EQ(bin().count(), 3U);
 }
 
-TEST(malloc_needs_nothing_that_is_late) {
+TEST(a_miss_gets_the_late_block_and_more_for_later) {
+  void* blocks[3];
+  take(blocks);
+  hz3_free(blocks[0]);
+  CHECK(hz3_malloc(kSize) == blocks[0]);
+  CHECK(bin().newest != nullptr);
+  for (void* block : blocks) hz3_free(block);
+}
+
+TEST(a_late_wide_block_is_used_again_without_another) {
+  void* blocks[3];
+  take(blocks, kWideSize);
+  hz3_free(blocks[0]);
+  CHECK(hz3_malloc(kWideSize) == blocks[0]);
+  CHECK(bin_of(kWideSize).newest == nullptr);
+  for (void* block : blocks) hz3_free(block);
+}
+
+TEST(malloc_takes_the_blocks_freed_before) {
   void* blocks[3];
   take(blocks);
   for (void* block : blocks) hz3_free(block);
-  for (unsigned i = 3; i-- != 0;) CHECK(hz3_malloc(kSize) == blocks[i]);
-  CHECK(bin().newest == nullptr);
-  // The slot that is late by now belongs to no block; what is freed next does not suffer from it.
-  hz3_free(blocks[2]);
-  hz3_free(blocks[0]);
-  cache().catch_up();
-  CHECK(bin().floor[0] == blocks[2]);
-  CHECK(bin().floor[1] == blocks[0]);
-  hz3_free(blocks[1]);
+  CHECK(hz3_malloc(kSize) == blocks[1]);
+  CHECK(hz3_malloc(kSize) == blocks[0]);
+  CHECK(hz3_malloc(kSize) == blocks[2]);
+  for (void* block : blocks) hz3_free(block);
 }
 
-TEST(an_array_that_grows_takes_the_late_block_along) {
-  constexpr unsigned kMany = 100;
+// The late block may be on its way to the bin whose bound the next free looks at.
+TEST(a_bin_never_exceeds_its_bound) {
+  constexpr unsigned kMany = 400;
   void* blocks[kMany];
   for (void*& block : blocks) block = hz3_malloc(kSize);
   cache().flush_all();
   for (void* block : blocks) {
     hz3_free(block);
-    CHECK(bin().newest == block);
+    CHECK(cache().late_block == block);
+    const BinState& state = cache().states[code_of(class_of_size(kSize), cache().user.shard)];
+    CHECK(bin().count() < state.capacity);
+    CHECK(state.capacity <= state.room);
   }
   CHECK_EQ(hz3_check_heap(), std::size_t{0});
-  for (unsigned i = bin().count(); i-- != 0;) CHECK(hz3_malloc(kSize) != nullptr);
-  CHECK(bin().newest == nullptr);
+  cache().flush_all();
 }
 
 // The stores of a push in their order, as if the thread vanished behind the `steps`th.
+constexpr unsigned kSteps = 5;
 void push_partly(void* block, unsigned steps) {
-  void** slot = bin().top;
-  if (steps >= 1) *cache().late_slot = cache().late_block;
-  if (steps >= 2) cache().late_slot = slot;
-  if (steps >= 3) cache().late_block = block;
-  if (steps >= 4) bin().newest = block;
-  if (steps >= 5) bin().top = slot + 1;
+  Bin& to = *cache().late_bin;
+  void** slot = to.top;
+  if (steps >= 1) *slot = cache().late_block;
+  if (steps >= 2) to.newest = cache().late_block;
+  if (steps >= 3) to.top = slot + 1;
+  if (steps >= 4) cache().late_block = block;
+  if (steps >= 5) cache().late_bin = &bin_of(kOtherSize);
 }
 
 TEST(a_thread_may_vanish_between_any_two_stores) {
-  for (unsigned steps = 0; steps <= 5; ++steps) {
+  for (unsigned steps = 0; steps <= kSteps; ++steps) {
     void* blocks[3];
     take(blocks);
+    void* other = hz3_malloc(kOtherSize);
+    cache().flush_all();
     hz3_free(blocks[0]);
     hz3_free(blocks[1]);
-    push_partly(blocks[2], steps);
+    push_partly(other, steps);
     CHECK(cache().settle());
-    CHECK(cache().late_slot == &cache().nowhere);
-    const unsigned count = bin().count();
-    CHECK_EQ(count, steps == 5 ? 3U : 2U);
-    CHECK(bin().newest == bin().top[-1]);
-    void* found[3];
-    std::copy_n(bin().floor, count, found);
-    std::sort(found, found + count);
-    CHECK(std::adjacent_find(found, found + count) == found + count);
-    for (unsigned i = 0; i < count; ++i) {
-      CHECK(std::find(std::begin(blocks), std::end(blocks), found[i]) != std::end(blocks));
-    }
+    CHECK(nothing_is_late());
+    CHECK_EQ(bin().count(), 2U);
+    CHECK(bin().floor[0] == blocks[0]);
+    CHECK(bin().floor[1] == blocks[1]);
+    CHECK(bin().newest == blocks[1]);
+    CHECK_EQ(bin_of(kOtherSize).count(), steps >= 4 ? 1U : 0U);
+    if (steps >= 4) CHECK(bin_of(kOtherSize).newest == other);
+    CHECK_EQ(hz3_check_heap(), std::size_t{0});
+    hz3_free(blocks[2]);
+    if (steps < 4) hz3_free(other);
     cache().flush_all();
   }
+}
+
+// Between the two stores of pop the block is lost, and nothing else.
+TEST(a_thread_may_vanish_within_malloc) {
+  void* blocks[3];
+  take(blocks);
+  for (void* block : blocks) hz3_free(block);
+  --bin().top;
+  CHECK(cache().settle());
+  CHECK_EQ(bin().count(), 2U);
+  CHECK(bin().floor[0] == blocks[0]);
+  CHECK(bin().newest == blocks[2]);
+  CHECK_EQ(hz3_check_heap(), std::size_t{0});
+  cache().flush_all();
 }
 
 }  // namespace
