@@ -1,6 +1,6 @@
 """Fixtures for the tests of the Python toolkit: the native parts, found or built once.
 
-The installed package is used where there is one. ``HZ3_BIN_DIR`` (launcher and probe),
+The installed package is used where there is one. ``HZ3_BIN_DIR`` (launcher, probe and hz3-cores),
 ``HZ3_LIBRARY`` (libhz3.so) and ``HZ3_WORKLOADS_DIR`` put freshly built parts in its place. In a
 source tree without either, launcher and probe are built; tests that need the library then skip.
 """
@@ -47,6 +47,7 @@ def native_parts(
     given = {
         "hz3-exec": _below("HZ3_BIN_DIR", "hz3-exec"),
         "hz3-probe": _below("HZ3_BIN_DIR", "hz3-probe"),
+        "hz3-cores": _below("HZ3_BIN_DIR", "hz3-cores"),
         "libhz3.so": _below("HZ3_LIBRARY"),
         "workloads": _below("HZ3_WORKLOADS_DIR"),
     }
