@@ -19,6 +19,7 @@ from hz3py.measure.identity import program_identity
 from hz3py.measure.plan import Plan, Step
 from hz3py.measure.progress import Position, Progress
 from hz3py.measure.sample import Sample
+from hz3py.measure.steady import SteadyCores
 from hz3py.store.records import SampleRecord
 from hz3py.system import machine
 from hz3py.system.cores import core_to_core_ns
@@ -86,7 +87,7 @@ class Bench:
             interval_s: First distance of the readings of resident memory, in seconds.
             clock: Seconds that only grow.
             snapshot: State of the machine, taken before and after each sample.
-            distance: Nanoseconds from core to core and back, asked before each sample.
+            distance: Nanoseconds from core to core and back, asked before and after each sample.
         """
         self._plan = plan
         self._run_id = run_id
@@ -97,6 +98,7 @@ class Bench:
         self._clock = clock
         self._snapshot = snapshot
         self._distance = distance
+        self._cores = SteadyCores(distance)
         self._failed_in_a_row: dict[tuple[str, str], int] = {}
         self._given_up: set[tuple[str, str]] = set()
 
@@ -162,12 +164,15 @@ class Bench:
             env={**step.row.env, **self._variables(step), OFFSET_VARIABLE: padding},
             timeout_s=step.row.timeout_s,
         )
-        distance_ns = self._distance()
-        before = self._snapshot()
+        # A program that reports nothing may have any number of threads.
+        threaded = step.row.threads > 1 or not step.row.expects_json
+        distance_ns = self._cores.wait() if threaded else self._distance()
+        before = {**self._snapshot(), "core_to_core_ns": distance_ns}
         sample = self._measure(
             launch, expect_json=step.row.expects_json, interval_s=self._interval_s
         )
-        disturbed = disturbances(before, self._snapshot())
+        after = {**self._snapshot(), "core_to_core_ns": self._distance() if threaded else None}
+        disturbed = disturbances(before, after)
         record = self._record(step, sample)
         self._append(replace(record, disturbed=disturbed, core_to_core_ns=distance_ns))
         return sample

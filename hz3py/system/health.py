@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from hz3py.system import machine_checks, run_checks, setup_checks
 from hz3py.system.finding import Finding, State
+from hz3py.system.run_checks import distances_differ
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,4 +52,12 @@ def disturbances(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[s
     return run_checks.disturbances(before, after)
 
 
-__all__ = ["CHECKS", "Finding", "State", "check_all", "check_run", "disturbances"]
+__all__ = [
+    "CHECKS",
+    "Finding",
+    "State",
+    "check_all",
+    "check_run",
+    "distances_differ",
+    "disturbances",
+]

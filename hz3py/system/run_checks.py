@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _STEAL_SHARE = 0.01
 _LOAD_SHARE = 0.1
 _JUDGED_SECONDS = 0.2
+_CHANGED_DISTANCE = 1.5
 
 
 def check_run(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Finding]:
@@ -75,6 +76,7 @@ def disturbances(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[s
     * ``swap``: at least one page went to disk or came back;
     * ``throttling``: the CPUs or our control group were slowed down;
     * ``steal``: a hypervisor gave 1 % or more of the CPU time to others;
+    * ``cores``: the way from CPU to CPU became one and a half times as long, or as short;
     * ``load``: programs other than ours used 10 % or more of the CPU time. Samples shorter than a
       fifth of a second are not judged by this: the kernel counts in ticks of 10 ms.
     """
@@ -83,9 +85,17 @@ def disturbances(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[s
         "swap": _growth(before, after, "swap_in_pages") + _growth(before, after, "swap_out_pages"),
         "throttling": _growth(before, after, "throttled"),
         "steal": _steal_share(before, after) >= _STEAL_SHARE and seconds >= _JUDGED_SECONDS,
+        "cores": distances_differ(before.get("core_to_core_ns"), after.get("core_to_core_ns")),
         "load": _others_share(before, after) >= _LOAD_SHARE and seconds >= _JUDGED_SECONDS,
     }
     return tuple(word for word, happened in words.items() if happened)
+
+
+def distances_differ(first_ns: float | None, second_ns: float | None) -> bool:
+    """Whether two ways from CPU to CPU are so different that threads notice; None: not known."""
+    if first_ns is None or second_ns is None:
+        return False
+    return max(first_ns, second_ns) > _CHANGED_DISTANCE * min(first_ns, second_ns)
 
 
 def _others_share(before: Mapping[str, Any], after: Mapping[str, Any]) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import json
 import os
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from hz3py.analysis.resolution import resolution
 from hz3py.cli import ab, doctor, doctor_measure
 from hz3py.cli.app import main
+from hz3py.measure import steady
 from hz3py.measure.arms import run_blocks
 from hz3py.measure.bench import Bench
 from hz3py.measure.sample import Rss, Sample
@@ -31,6 +31,7 @@ QUIET = {
     "swap_in_pages": 0,
     "swap_out_pages": 0,
     "throttled": 0,
+    "core_to_core_ns": 80.0,
 }
 CPUS = os.cpu_count() or 1
 
@@ -47,6 +48,10 @@ def after(**changes: float) -> dict[str, float]:
         ({}, ()),
         ({"swap_out_pages": 1}, ("swap",)),
         ({"throttled": 2}, ("throttling",)),
+        ({"core_to_core_ns": 119.0}, ()),
+        ({"core_to_core_ns": 121.0}, ("cores",)),
+        ({"core_to_core_ns": 50.0}, ("cores",)),
+        ({"core_to_core_ns": None}, ()),
         ({"steal_ticks": SECOND * CPUS // 20 or 1, "busy_ticks": 1000 + 2 * SECOND}, None),
         ({"busy_ticks": 1000 + SECOND + CPUS * SECOND // 5}, ("load",)),
         ({"busy_ticks": 1000 + SECOND + CPUS * SECOND // 50}, ()),
@@ -79,7 +84,7 @@ class Machine:
     def __init__(self) -> None:
         self.taken = 0
         self.swapped = 0
-        self.distances_ns = itertools.cycle((100.0,))
+        self.far_after = 10**9  # samples
 
     def __call__(self, launch: Launch, *, expect_json: bool, interval_s: float) -> Sample:
         self.taken += 1
@@ -103,7 +108,7 @@ class Machine:
         return {**QUIET, "swap_in_pages": self.swapped}
 
     def distance(self) -> float:
-        return next(self.distances_ns)
+        return 330.0 if self.taken > self.far_after else 80.0
 
 
 @pytest.fixture
@@ -158,18 +163,21 @@ def test_disturbed_samples_are_told_and_left_out_by_rule(
 
 
 def test_cpus_that_did_not_stay_as_near_are_told(
-    disturbed: Machine, capsys: pytest.CaptureFixture[str]
+    disturbed: Machine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    main(["ab", "e.toml", "--json", "--out", "steady"])
-    steady = json.loads(capsys.readouterr().out)
-    assert not any("cache line" in text for text in steady["warnings"])
-    disturbed.distances_ns = itertools.cycle((80.0, 80.0, 330.0))
+    monkeypatch.setattr(steady, "_PAUSE_S", 0.0)
+    main(["ab", "e.toml", "--json", "--out", "near"])
+    near = json.loads(capsys.readouterr().out)
+    assert not any("cache line" in text for text in near["warnings"])
+    disturbed.taken = 100
+    disturbed.far_after = 100 + 11
     main(["ab", "e.toml", "--json", "--out", "moved"])
     moved = json.loads(capsys.readouterr().out)
     assert any("a cache line took 80 to 330 ns" in text for text in moved["warnings"])
+    assert any("1 of 16 samples were disturbed (cores)" in text for text in moved["warnings"])
     lines = Path("moved", "records.jsonl").read_text(encoding="utf-8").splitlines()
-    told = [line.get("core_to_core_ns") for line in map(json.loads, lines)]
-    assert told.count(80.0) > told.count(330.0) > 0
+    told = [line["core_to_core_ns"] for line in map(json.loads, lines) if line["kind"] == "sample"]
+    assert told == 12 * [80.0] + 4 * [330.0]
 
 
 def test_the_doctor_says_what_can_be_told_apart(
