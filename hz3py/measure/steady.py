@@ -14,10 +14,10 @@ from collections.abc import Callable
 
 from hz3py.system.health import distances_differ
 
-_REMEMBERED = 15
+_REMEMBERED = 9
 _FEWEST = 3
-_TRIES = 10
-_PAUSE_S = 0.05
+_TRIES = 20
+_PAUSE_S = 0.1
 
 
 class SteadyCores:
@@ -39,7 +39,7 @@ class SteadyCores:
         self._seen: deque[float] = deque(maxlen=_REMEMBERED)
 
     def wait(self) -> float | None:
-        """Wait, half a second at most, until the CPUs are as far apart as usual.
+        """Wait, two seconds at most, until the CPUs are as far apart as usual.
 
         Usual is the median of what the last samples began with; so a machine that has changed for
         good is waited for a few times only.

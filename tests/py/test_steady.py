@@ -36,7 +36,7 @@ def test_nobody_waits_before_it_is_known_what_is_usual() -> None:
 def test_a_sample_waits_until_the_cpus_are_back() -> None:
     cores = Cores([80, 81, 82, 330, 320, 83, 84])
     assert cores.wait(5) == [80, 81, 82, 83, 84]
-    assert cores.waited_s == pytest.approx(0.1)
+    assert cores.waited_s == pytest.approx(0.2)
 
 
 def test_nearer_than_usual_is_unusual_too() -> None:
@@ -45,9 +45,9 @@ def test_nearer_than_usual_is_unusual_too() -> None:
 
 
 def test_a_change_for_good_is_waited_for_a_few_times_only() -> None:
-    cores = Cores([80.0] * 15 + [330.0] * 1000)
-    assert cores.wait(15 + 100)[-1] == 330
-    assert cores.waited_s == pytest.approx(8 * 0.5)
+    cores = Cores([80.0] * 9 + [330.0] * 1000)
+    assert cores.wait(9 + 100)[-1] == 330
+    assert cores.waited_s == pytest.approx(5 * 2.0)
 
 
 def test_a_distance_that_is_not_known_is_not_waited_for() -> None:
