@@ -6,6 +6,7 @@ that comes or goes must show up in a review.
 
 from __future__ import annotations
 
+import platform
 import re
 import subprocess
 import sys
@@ -135,6 +136,37 @@ def test_every_public_function_is_exported(library: Path) -> None:
     declared = set(re.findall(r"\b(hz3_\w+)\(", header.read_text(encoding="utf-8")))
     assert declared
     assert declared <= set(exported_symbols(library))
+
+
+# What a hit may cost, return included. Loads, stores and branches that are not taken; no stack.
+HIT_PATHS = {
+    "malloc": 18,
+    "_Znwm": 18,
+    "free": 26,
+    "_ZdlPv": 26,
+    "_ZdlPvm": 26,
+}
+
+
+def straight_line(function: str) -> list[str]:
+    """Return the instructions of a function of libhz3.so down to its first return."""
+    text = subprocess.run(
+        ["objdump", f"--disassemble={function}", "--no-show-raw-insn", resources.library_path()],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    found = re.findall(r"^\s+[0-9a-f]+:\s+(\S.*)$", text, re.M)
+    return found[: 1 + next(i for i, line in enumerate(found) if line.startswith("ret"))]
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the bounds are those of x86-64")
+@pytest.mark.parametrize(("function", "most"), HIT_PATHS.items())
+def test_a_hit_costs_few_instructions_and_no_stack(function: str, most: int) -> None:
+    hit = straight_line(function)
+    assert len(hit) <= most, "\n".join(hit)
+    costly = ("push", "call", "lock", "xchg", "rep", "div", "idiv", "mfence")
+    assert [line for line in hit if line.startswith(costly)] == []
 
 
 def test_versions_agree() -> None:
