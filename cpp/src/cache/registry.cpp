@@ -42,8 +42,7 @@ constinit HZ3_TLS HitPath* current_cache = &empty_cache;
 // `this` is zeroed memory, and zero is what all bins of other codes start with.
 void ThreadCache::boot(unsigned shard) {
   user = {shard, &counters};
-  bins[kNoCode].top = &nowhere;
-  late_bin = &bins[kNoCode];
+  forget_late();
   for (unsigned class_index = 0; class_index < kClassCount; ++class_index) {
     const Code code = code_of(class_index, shard);
     void** floor = compact[class_index] + 1;

@@ -255,11 +255,10 @@ bool ThreadCache::settle() {
   }
   // The late block may have reached its bin already, and late_bin may be that of another.
   if (late_block != nullptr) {
-    late_bin = &bin_at(arena.tag_at(late_block));
-    if (late_bin->newest == late_block) late_block = nullptr;
+    Bin& bin = bin_at(arena.tag_at(late_block));
+    if (bin.newest != late_block) bin.push(late_block);
   }
-  if (late_block == nullptr) late_bin = &bins[kNoCode];
-  catch_up();
+  forget_late();
   return true;
 }
 

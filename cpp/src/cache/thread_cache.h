@@ -124,13 +124,12 @@ struct ThreadCache : HitPath {
 
   // Brings the late block to its bin. Whoever looks into bins does this first.
   void catch_up() {
-    push(bins[kNoCode], nullptr);
-    bins[kNoCode].top = &nowhere;
+    late_bin->push(late_block);
+    forget_late();
   }
 
   // Takes blocks for a bin that is empty but for the late block; the best one is returned and not
-  // in the bin any more.
-  // nullptr when there is no memory.
+  // in the bin any more. nullptr when there is no memory.
   void* refill(Code code);
 
   // Makes room in a full bin.
@@ -154,6 +153,12 @@ struct ThreadCache : HitPath {
  private:
   friend ThreadCache* acquire_thread_cache();
   void boot(unsigned shard);
+  void forget_late() {
+    std::atomic_signal_fence(std::memory_order_release);  // in its bin before it is forgotten
+    late_block = nullptr;
+    late_bin = &bins[kNoCode];
+    bins[kNoCode].top = &nowhere;
+  }
   unsigned take(Code code, void** out, unsigned want);
   void give(Code code, void** blocks, unsigned count, Way way);
   void* refill_compact(Code code, unsigned want, void* late);

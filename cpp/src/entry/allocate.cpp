@@ -95,8 +95,8 @@ void* allocate_in_class(unsigned class_index) {
   }
   const Code code = code_of(class_index, cache->user.shard);
   Bin& bin = cache->bins[code];
-  cache->catch_up();
-  if (bin.newest != nullptr && class_index >= kFirstWideClass) return bin.pop();
+  if (class_index >= kFirstWideClass) cache->catch_up();
+  if (bin.newest != nullptr) return bin.pop();
   on_slow_event(cache);
   void* block = cache->refill(code);
   return HZ3_LIKELY(block != nullptr) ? block : rescue(cache, class_index);

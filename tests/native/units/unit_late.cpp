@@ -1,6 +1,7 @@
 // What free leaves to the next free: the way of the block into its bin.
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 #include "cache/thread_cache.h"
 #include "hz3/hz3.h"
@@ -27,7 +28,8 @@ Bin& bin_of(std::size_t size) {
 Bin& bin() { return bin_of(kSize); }
 
 bool nothing_is_late() {
-  return cache().late_bin == &cache().bins[kNoCode] && cache().late_block == nullptr;
+  const Bin& none = cache().bins[kNoCode];
+  return cache().late_bin == &none && cache().late_block == nullptr && none.top == &cache().nowhere;
 }
 
 // Three blocks of a bin that is empty otherwise; slow paths leave nothing late.
@@ -129,7 +131,10 @@ TEST(a_thread_may_vanish_between_any_two_stores) {
     hz3_free(blocks[0]);
     hz3_free(blocks[1]);
     push_partly(other, steps);
+    void* neighbour[1] = {};  // of the one slot for what is no late block
+    void** spare = std::exchange(cache().spare_middle, neighbour);
     CHECK(cache().settle());
+    CHECK(std::exchange(cache().spare_middle, spare) == neighbour);
     CHECK(nothing_is_late());
     CHECK_EQ(bin().count(), 2U);
     CHECK(bin().floor[0] == blocks[0]);
