@@ -1,4 +1,4 @@
-"""Where the installed parts of hz3 lie: library, launcher, probe, workloads and suites.
+"""Where the installed parts of hz3 lie: library, launcher and its helpers, workloads, suites.
 
 Everything is found through ``importlib.resources``, which also sees both halves of an editable
 install (the source tree and the build's install tree). For work inside a source tree one

@@ -75,6 +75,7 @@ double trip_ns(Line& line) {
 
 double measure(int from, int to) {
   static Line line;
+  line.turn.store(0);
   line.over.store(false);
   const cpu_set_t here = only(from);
   const cpu_set_t there = only(to);

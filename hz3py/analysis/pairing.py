@@ -133,8 +133,8 @@ def _distance_doubts(samples: pd.DataFrame) -> list[str]:
 
     Programs that do not report their work may have any number of threads.
     """
-    threaded = (samples["threads"] > 1) | (samples["work"] == "")
-    told = samples[threaded & samples["core_to_core_ns"].notna()]
+    good = samples[(samples["status"] == "ok") & samples["core_to_core_ns"].notna()]
+    told = good[(good["threads"] > 1) | (good["work"] == "")]
     if len(told) < FEWEST_DISTANCES:
         return []
     near_ns, far_ns = np.percentile(told["core_to_core_ns"], (10, 90))

@@ -19,10 +19,9 @@ from hz3py.measure.identity import program_identity
 from hz3py.measure.plan import Plan, Step
 from hz3py.measure.progress import Position, Progress
 from hz3py.measure.sample import Sample
-from hz3py.measure.steady import SteadyCores
+from hz3py.measure.steady import THIS_MACHINE, SteadyCores
 from hz3py.store.records import SampleRecord
 from hz3py.system import machine
-from hz3py.system.cores import core_to_core_ns
 from hz3py.system.health import disturbances
 from hz3py.system.launch import Launch
 
@@ -74,7 +73,7 @@ class Bench:
         interval_s: float,
         clock: Callable[[], float] = time.monotonic,
         snapshot: Callable[[], Mapping[str, Any]] = machine.snapshot,
-        distance: Callable[[], float | None] = core_to_core_ns,
+        cores: SteadyCores = THIS_MACHINE,
     ) -> None:
         """Prepare a run; nothing starts before `run`.
 
@@ -87,7 +86,7 @@ class Bench:
             interval_s: First distance of the readings of resident memory, in seconds.
             clock: Seconds that only grow.
             snapshot: State of the machine, taken before and after each sample.
-            distance: Nanoseconds from core to core and back, asked before and after each sample.
+            cores: Knows how far the CPUs are from each other, and waits for what is usual.
         """
         self._plan = plan
         self._run_id = run_id
@@ -97,8 +96,7 @@ class Bench:
         self._interval_s = interval_s
         self._clock = clock
         self._snapshot = snapshot
-        self._distance = distance
-        self._cores = SteadyCores(distance)
+        self._cores = cores
         self._failed_in_a_row: dict[tuple[str, str], int] = {}
         self._given_up: set[tuple[str, str]] = set()
 
@@ -166,12 +164,14 @@ class Bench:
         )
         # A program that reports nothing may have any number of threads.
         threaded = step.row.threads > 1 or not step.row.expects_json
-        distance_ns = self._cores.wait() if threaded else self._distance()
+        distance_ns = self._cores.wait() if threaded else self._cores.distance_ns()
         before = {**self._snapshot(), "core_to_core_ns": distance_ns}
         sample = self._measure(
             launch, expect_json=step.row.expects_json, interval_s=self._interval_s
         )
-        after = {**self._snapshot(), "core_to_core_ns": self._distance() if threaded else None}
+        after = dict(self._snapshot())
+        if threaded:
+            after["core_to_core_ns"] = self._cores.distance_ns()
         disturbed = disturbances(before, after)
         record = self._record(step, sample)
         self._append(replace(record, disturbed=disturbed, core_to_core_ns=distance_ns))

@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from hz3py.system.cores import core_to_core_ns
 from hz3py.system.health import distances_differ
 
 _REMEMBERED = 9
@@ -34,12 +35,12 @@ class SteadyCores:
             distance_ns: Measures the way from CPU to CPU and back; None if it is not known.
             sleep: Waits for so many seconds.
         """
-        self._distance_ns = distance_ns
+        self.distance_ns = distance_ns
         self._sleep = sleep
         self._seen: deque[float] = deque(maxlen=_REMEMBERED)
 
     def wait(self) -> float | None:
-        """Wait, two seconds at most, until the CPUs are as far apart as usual.
+        """Wait, about two seconds at most, until the CPUs are as far apart as usual.
 
         Usual is the median of what the last samples began with; so a machine that has changed for
         good is waited for a few times only.
@@ -47,12 +48,12 @@ class SteadyCores:
         Returns:
             The distance now, in nanoseconds; None if it is not known.
         """
-        now = self._distance_ns()
+        now = self.distance_ns()
         for _ in range(_TRIES):
             if now is None or not self._is_unusual(now):
                 break
             self._sleep(_PAUSE_S)
-            now = self._distance_ns()
+            now = self.distance_ns()
         if now is not None:
             self._seen.append(now)
         return now
@@ -60,3 +61,7 @@ class SteadyCores:
     def _is_unusual(self, distance_ns: float) -> bool:
         known = len(self._seen) >= _FEWEST
         return known and distances_differ(distance_ns, statistics.median(self._seen))
+
+
+THIS_MACHINE = SteadyCores(core_to_core_ns)
+"""What is usual here; one for the process, because a search measures in many short runs."""

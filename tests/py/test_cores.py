@@ -44,6 +44,8 @@ def test_a_line_takes_nanoseconds_to_another_cpu_and_back() -> None:
         ways = [pair["trip_ns"] for pair in pairs]
         if None not in ways:
             break
+    else:
+        pytest.skip("another program keeps the CPUs busy")
     assert all(5 < way < 100_000 for way in ways)
     told = cores.core_to_core_ns()
     assert told is None or 5 < told < 100_000
@@ -65,7 +67,8 @@ def test_wrong_use_is_told() -> None:
 @pytest.mark.parametrize(
     ("script", "found"),
     [
-        ("""echo '{"pairs":[{"trip_ns":80},{"trip_ns":95.5},{"trip_ns":null}]}'""", 95.5),
+        ("""echo '{"pairs":[{"trip_ns":80},{"trip_ns":95.5},{"trip_ns":71}]}'""", 95.5),
+        ("""echo '{"pairs":[{"trip_ns":80},{"trip_ns":95.5},{"trip_ns":null}]}'""", None),
         ("""echo '{"pairs":[{"trip_ns":null}]}'""", None),
         ("""echo '{"pairs":[]}'""", None),
         ("""echo '{"pairs":[7]}'""", None),
@@ -95,4 +98,7 @@ def test_a_program_that_hangs_or_is_missing_is_no_answer(
         raise UnfitMachineError("hz3-cores is not installed", "install it")
 
     monkeypatch.setattr(cores, "cores_path", uninstalled)
+    assert cores.core_to_core_ns() is None
+    monkeypatch.undo()
+    monkeypatch.setenv(resources.DEV_BUILD_VARIABLE, str(tmp_path / "absent"))
     assert cores.core_to_core_ns() is None

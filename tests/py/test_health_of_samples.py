@@ -18,6 +18,7 @@ from hz3py.measure import steady
 from hz3py.measure.arms import run_blocks
 from hz3py.measure.bench import Bench
 from hz3py.measure.sample import Rss, Sample
+from hz3py.measure.steady import SteadyCores
 from hz3py.system import machine
 from hz3py.system.health import disturbances
 from hz3py.system.launch import Launch
@@ -120,7 +121,7 @@ def disturbed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
         {
             **Bench.__init__.__kwdefaults__,
             "snapshot": made.snapshot,
-            "distance": made.distance,
+            "cores": SteadyCores(made.distance),
         },
     )
     for module in (ab, doctor_measure):

@@ -122,7 +122,7 @@ struct ThreadCache : HitPath {
   void** spare_middle = nullptr;  // arrays that a bin has outgrown, linked through their first slot
   void* compact[1 + kClassCount + kTinyClasses][kCompactSlots + 1];
 
-  // Brings the late block to its bin. Whoever looks into bins does this first.
+  // Brings the late block to its bin. Whoever moves blocks of bins does this first.
   void catch_up() {
     late_bin->push(late_block);
     forget_late();

@@ -96,18 +96,29 @@ TEST(malloc_takes_the_blocks_freed_before) {
 // The late block may be on its way to the bin whose bound the next free looks at.
 TEST(a_bin_never_exceeds_its_bound) {
   constexpr unsigned kMany = 400;
-  void* blocks[kMany];
-  for (void*& block : blocks) block = hz3_malloc(kSize);
-  cache().flush_all();
-  for (void* block : blocks) {
-    hz3_free(block);
-    CHECK(cache().late_block == block);
-    const BinState& state = cache().states[code_of(class_of_size(kSize), cache().user.shard)];
-    CHECK(bin().count() < state.capacity);
-    CHECK(state.capacity <= state.room);
+  const BinState& state = cache().states[code_of(class_of_size(kSize), cache().user.shard)];
+  for (const int bound : {127, 5, 4, 31, 30, 7, 6}) {
+    CHECK_EQ(hz3_knob_set("bin_blocks", bound), int{HZ3_OK});
+    void* blocks[kMany];
+    void* others[kMany];
+    for (void*& block : blocks) block = hz3_malloc(kSize);
+    for (void*& block : others) block = hz3_malloc(kOtherSize);
+    cache().flush_all();
+    cache().tick();
+    CHECK(state.capacity <= bound);
+    for (unsigned i = 0; i < kMany; ++i) {
+      hz3_free(blocks[i]);
+      CHECK(cache().late_block == blocks[i]);
+      CHECK(bin().count() < state.capacity);
+      CHECK(state.capacity <= min_of<unsigned>(state.room, bound));
+      if (i % 3 == 0) hz3_free(others[i]);
+    }
+    CHECK_EQ(hz3_check_heap(), std::size_t{0});
+    for (unsigned i = 0; i < kMany; ++i) {
+      if (i % 3 != 0) hz3_free(others[i]);
+    }
+    cache().flush_all();
   }
-  CHECK_EQ(hz3_check_heap(), std::size_t{0});
-  cache().flush_all();
 }
 
 // The stores of a push in their order, as if the thread vanished behind the `steps`th.
