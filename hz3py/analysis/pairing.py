@@ -114,7 +114,17 @@ def order_doubts(samples: pd.DataFrame, baseline: str, candidate: str) -> list[s
 
 def machine_doubts(samples: pd.DataFrame) -> list[str]:
     """Return a sentence for everything that the machine did to the samples."""
-    return [*_disturbance_doubts(samples), *_distance_doubts(samples)]
+    return [*_disturbance_doubts(samples), *_repeats(samples), *_distance_doubts(samples)]
+
+
+def _repeats(samples: pd.DataFrame) -> list[str]:
+    again = int((samples["repeats"] > 0).sum())
+    if not again:
+        return []
+    return [
+        f"{again} of {len(samples)} samples were taken again because the host moved the CPUs "
+        "during them"
+    ]
 
 
 def _disturbance_doubts(samples: pd.DataFrame) -> list[str]:

@@ -44,6 +44,7 @@ COLUMNS = (
     "program",
     "disturbed",
     "core_to_core_ns",
+    "repeats",
 )
 """Columns of the frame, one line per sample; samples.csv has all but `work`."""
 
@@ -97,6 +98,7 @@ def _line(record: SampleRecord) -> dict[str, Any]:
         "program": record.program,
         "disturbed": " ".join(record.disturbed),
         "core_to_core_ns": _number(record.core_to_core_ns),
+        "repeats": record.repeats,
     }
 
 

@@ -75,6 +75,7 @@ class SampleRecord:
         disturbed: What disturbed the machine meanwhile; one word each, none if it was quiet.
         core_to_core_ns: Just before it, how long a cache line took from one CPU to another and
             back; None if unknown.
+        repeats: How often it was taken before, and dropped because the CPUs moved meanwhile.
     """
 
     kind: ClassVar[str] = "sample"
@@ -98,6 +99,7 @@ class SampleRecord:
     program: str = ""
     disturbed: tuple[str, ...] = ()
     core_to_core_ns: float | None = None
+    repeats: int = 0
 
     @property
     def key(self) -> tuple[str, str, int]:

@@ -20,6 +20,7 @@ import pytest
 
 from hz3py import resources
 from hz3py.errors import UnfitMachineError
+from hz3py.measure import steady
 from hz3py.system import allocators
 from hz3py.system.allocators import Allocator
 
@@ -61,6 +62,12 @@ def native_parts(
         elif not _is_installed():
             patch.setenv(resources.DEV_BUILD_VARIABLE, str(_build_launcher(request)))
         yield
+
+
+@pytest.fixture(autouse=True)
+def still_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the CPUs be at one distance within this process: no test depends on what a host does."""
+    monkeypatch.setattr(steady.THIS_MACHINE, "distance_ns", lambda: 80.0)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import os
 from pathlib import Path
@@ -175,10 +176,26 @@ def test_cpus_that_did_not_stay_as_near_are_told(
     main(["ab", "e.toml", "--json", "--out", "moved"])
     moved = json.loads(capsys.readouterr().out)
     assert any("a cache line took 80 to 330 ns" in text for text in moved["warnings"])
-    assert any("1 of 16 samples were disturbed (cores)" in text for text in moved["warnings"])
+    assert any("1 of 16 samples were taken again" in text for text in moved["warnings"])
+    assert not any("disturbed" in text for text in moved["warnings"])
     lines = Path("moved", "records.jsonl").read_text(encoding="utf-8").splitlines()
-    told = [line["core_to_core_ns"] for line in map(json.loads, lines) if line["kind"] == "sample"]
-    assert told == 12 * [80.0] + 4 * [330.0]
+    samples = [line for line in map(json.loads, lines) if line["kind"] == "sample"]
+    assert [sample["core_to_core_ns"] for sample in samples] == 11 * [80.0] + 5 * [330.0]
+    assert [sample["repeats"] for sample in samples] == 11 * [0] + [1] + 4 * [0]
+
+
+def test_cpus_that_never_rest_leave_a_disturbed_sample(
+    disturbed: Machine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distances_ns = itertools.cycle((80.0, 330.0))
+    monkeypatch.setattr(disturbed, "distance", lambda: next(distances_ns))
+    monkeypatch.setattr(steady, "_PAUSE_S", 0.0)
+    monkeypatch.setattr(steady, "_TRIES", 0)
+    monkeypatch.setitem(Bench.__init__.__kwdefaults__, "cores", SteadyCores(disturbed.distance))
+    main(["ab", "e.toml", "--json", "--out", "restless"])
+    told = json.loads(capsys.readouterr().out)
+    assert any("16 of 16 samples were disturbed (cores" in text for text in told["warnings"])
+    assert disturbed.taken == 16 * 3
 
 
 def test_the_doctor_says_what_can_be_told_apart(
