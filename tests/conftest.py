@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from exclusive import exclusive
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -241,8 +242,9 @@ def build(config: pytest.Config, what: str, *options: str) -> Path:
         [cmake, "-S", SOURCE, "-B", folder, *generator, *options],
         [cmake, "--build", folder, "--parallel", str(os.cpu_count() or 1), *target],
     )
-    for step in steps:
-        outcome = execute(step, env=base_environment(), timeout_s=280)
-        if outcome.status != 0:
-            pytest.fail(outcome.report(), pytrace=False)
+    with exclusive(folder):
+        for step in steps:
+            outcome = execute(step, env=base_environment(), timeout_s=280)
+            if outcome.status != 0:
+                pytest.fail(outcome.report(), pytrace=False)
     return folder / "programs"

@@ -15,6 +15,7 @@ from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hz3py.interrupts import PutOff
 from hz3py.measure.marks import LineMarks
 from hz3py.measure.sample import Rss, Sample
 from hz3py.measure.sampler import kernel
@@ -175,6 +176,8 @@ def _run(
     with contextlib.ExitStack() as resources:
         report_in, report_out = _pipe(resources)
         inherited = (report_out, pid_out, phase_out)
+        # An interrupt between the start and the `try` would leave the program running.
+        interrupts = resources.enter_context(PutOff())
         process = subprocess.Popen(
             launcher_argv(launch, report_fd=report_out.fileno(), pid_fd=pid_out.fileno()),
             env={**environment(launch), PHASE_VARIABLE: str(phase_out.fileno())},
@@ -196,6 +199,7 @@ def _run(
                 visitor.hear(data)
 
         try:
+            interrupts.let_through()
             for end in inherited:
                 end.close()
             streams = (process.stdout.fileno(), process.stderr.fileno())
@@ -249,15 +253,16 @@ def _collect(
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the launcher, the program and its process group."""
-    process.send_signal(signal.SIGTERM)  # the launcher hands it on to the group
-    try:
-        process.wait(_STOP_S)
-    except subprocess.TimeoutExpired:
-        for child in kernel.children(process.pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child, signal.SIGKILL)
-        process.kill()
+    """End the launcher, the program and its process group, also for who cannot wait."""
+    with PutOff():
+        process.send_signal(signal.SIGTERM)  # the launcher hands it on to the group
+        try:
+            process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            for child in kernel.children(process.pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(child, signal.SIGKILL)
+            process.kill()
 
 
 def sampler_command() -> list[str]:

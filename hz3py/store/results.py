@@ -10,14 +10,13 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from hz3py.errors import Hz3Error, StoreError, UsageError
+from hz3py.interrupts import PutOff
 from hz3py.store.records import (
     EndRecord,
     Record,
@@ -31,7 +30,6 @@ from hz3py.store.records import (
 RECORDS_NAME = "records.jsonl"
 RESULTS_FOLDER = "hz3-results"
 """Where runs go that name no folder, below the working folder."""
-INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
@@ -120,29 +118,6 @@ def _decode_line(line: bytes, path: Path, number: int, *, last: bool) -> Record 
             f"{where}: the line is damaged: {error}",
             hint="the file was changed after it was written; restore it from a copy",
         ) from error
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Put off interrupts, so that a line is written in whole or not at all.
-
-    Blocking the signals would not do: another thread of the process could take them.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    came: list[int] = []
-    earlier = {
-        number: signal.signal(number, lambda number, _frame: came.append(number))
-        for number in INTERRUPTS
-    }
-    try:
-        yield
-    finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler or signal.SIG_DFL)
-        if came:
-            signal.raise_signal(came[0])
 
 
 class Writer:
@@ -236,7 +211,7 @@ class Writer:
             StoreError: The disk is full, or the file cannot be written.
         """
         line = encode(record).encode("utf-8") + b"\n"
-        with _uninterrupted():
+        with PutOff():
             self._append_line(line)
 
     def _append_line(self, line: bytes) -> None:

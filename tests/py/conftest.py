@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from exclusive import exclusive
 
 from hz3py import resources
 from hz3py.errors import UnfitMachineError
@@ -189,6 +190,7 @@ def _build_launcher(request: pytest.FixtureRequest) -> Path:
         ["cmake", "-S", str(LAUNCHER_SOURCE), "-B", str(folder)],
         ["cmake", "--build", str(folder)],
     )
-    for step in steps:
-        subprocess.run(step, check=True, capture_output=True, timeout=280)
+    with exclusive(folder):
+        for step in steps:
+            subprocess.run(step, check=True, capture_output=True, timeout=280)
     return folder

@@ -324,6 +324,32 @@ def test_interrupt_ends_the_program_first(
     wait_until(lambda: not is_running(pid))
 
 
+STARTING = """
+import os, signal, subprocess
+
+class Interrupted(subprocess.Popen):
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        if "hz3-exec" in arguments[0][0]:
+            os.kill(os.getpid(), signal.SIGINT)
+
+subprocess.Popen = Interrupted
+"""
+
+
+def test_an_interrupt_while_the_program_starts_ends_it_too(
+    tmp_path: Path, is_running: Function, wait_until: Function
+) -> None:
+    pid_file = tmp_path / "pid"
+    script = f"trap '' TERM; echo $$ > {pid_file}.new; mv {pid_file}.new {pid_file}; sleep 60"
+    script += " & wait; wait"
+    words = [sys.executable, "-c", STARTING + INTERRUPTED, script]
+    done = subprocess.run(words, cwd=tmp_path, check=False, timeout=20)
+    assert done.returncode == 9
+    if pid_file.exists():  # it may have been ended before it came that far
+        wait_until(lambda: not is_running(int(pid_file.read_text())))
+
+
 def test_the_account_of_the_largest_process_is_kept(malloc_library: Allocator) -> None:
     if malloc_library.path is None or not malloc_library.path.name.startswith("libhz3"):
         pytest.skip("hz3 is not built")

@@ -1,5 +1,5 @@
 // The operating system layer on Linux. System calls used: mmap, munmap, mprotect, madvise, mremap,
-// sched_getaffinity, nanosleep, sysinfo, prlimit64 (getrlimit), clock_gettime (vDSO). Stateless
+// sched_getaffinity, nanosleep, sysinfo, prlimit64, clock_gettime (vDSO). Stateless
 // but for the page size, which the loader hands over.
 //
 // What is asked once, at start, goes through syscall(): it lies in libc beside mmap, whereas every
@@ -158,7 +158,8 @@ std::size_t physical_bytes() {
 std::size_t address_space_limit() {
   const KeepErrno keep;
   rlimit limit = {};
-  if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return SIZE_MAX;
+  const bool known = syscall(SYS_prlimit64, 0, RLIMIT_AS, nullptr, &limit) == 0;
+  if (!known || limit.rlim_cur == RLIM_INFINITY) return SIZE_MAX;
   return static_cast<std::size_t>(limit.rlim_cur);
 }
 
