@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SOURCE = Path(__file__).with_name("secure_execution.cpp")
 NOBODY = 65534
-DEFAULT_BYTES = 1 << 20
+DEFAULT_BYTES = 1 << 18
 TURNED = {
     "HZ3_TRANSFER_BYTES": "4096",
     "HZ3_ATEXIT_REPORT": "1",

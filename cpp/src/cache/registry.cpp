@@ -122,7 +122,7 @@ HZ3_RACY void visit_cached_blocks(VisitBlock cached, VisitBlock gathered, void* 
         // An array that was outgrown meanwhile stays readable: it is metadata.
         void* const* floor = cache->bins[code].floor;
         const std::ptrdiff_t count = cache->bins[code].top - floor;
-        if (count <= 0 || count > std::ptrdiff_t{kFullSlots}) continue;
+        if (count <= 0 || count > std::ptrdiff_t{kMostSlots}) continue;
         for (std::ptrdiff_t i = 0; i < count; ++i) cached(context, floor[i]);
       }
       if (cache->late_block != nullptr) cached(context, cache->late_block);

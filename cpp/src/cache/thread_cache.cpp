@@ -1,8 +1,10 @@
 // Refill, flush and bounds of the thread cache. Everything here is the slow path of its own thread.
 //
 // Bounds. A bin starts with room for 7 blocks and doubles at each miss or overflow, up to
-// bin_blocks and bin_bytes (at least 4 blocks). At a tick a bin that nobody used is halved and
-// drops what is above; below the starting size it drops everything.
+// bin_blocks and bin_bytes (at least 4 blocks), and beyond 127 blocks up to bin_long_bytes: many
+// small blocks make a trip to the shared pools rare, and many larger ones would cost memory. At a
+// tick a bin that nobody used is halved and drops what is above; below the starting size it drops
+// everything.
 #include "cache/thread_cache.h"
 
 #include <cstring>
@@ -21,10 +23,12 @@ constexpr unsigned kSmallestBound = 4;
 constexpr std::size_t kSendingBytes = 64 * 1024;
 
 unsigned largest_bound(Code code) {
-  const std::size_t by_bytes =
-      knob_size(Knob::kBinBytes) / kClasses[class_of_code(code)].block_bytes;
-  const auto blocks = static_cast<unsigned>(knob(Knob::kBinBlocks));
-  return max_of(min_of<unsigned>(blocks, static_cast<unsigned>(by_bytes)), kSmallestBound);
+  const unsigned class_index = class_of_code(code);
+  const std::size_t by_bytes = blocks_in(knob_size(Knob::kBinBytes), class_index);
+  const std::size_t by_length =
+      max_of<std::size_t>(blocks_in(knob_size(Knob::kBinLongBytes), class_index), kOrdinarySlots);
+  const std::size_t blocks = min_of(knob_size(Knob::kBinBlocks), min_of(by_bytes, by_length));
+  return max_of(static_cast<unsigned>(blocks), kSmallestBound);
 }
 
 // Every slow path: nothing is late in it, and it is marked for whoever finds the cache without its
@@ -49,7 +53,7 @@ class Rebuilding {
 };
 
 unsigned largest_sending_bound(Code code) {
-  const std::size_t by_bytes = kSendingBytes / kClasses[class_of_code(code)].block_bytes;
+  const std::size_t by_bytes = blocks_in(kSendingBytes, class_of_code(code));
   return max_of(min_of<unsigned>(largest_bound(code), static_cast<unsigned>(by_bytes)),
                 kSmallestBound);
 }
@@ -100,33 +104,35 @@ void ThreadCache::drop_oldest(Code code, unsigned dropped, Way way) {
   }
 }
 
-void** ThreadCache::new_array(unsigned room) {
-  if (room == kMiddleSlots && spare_middle != nullptr) {
-    void** array = spare_middle;
-    spare_middle = static_cast<void**>(array[0]);
+// `which`: index into kSeparateRooms.
+void** ThreadCache::new_array(unsigned which) {
+  if (void** array = spare[which]; array != nullptr) {
+    spare[which] = static_cast<void**>(array[0]);
     return array;
   }
-  return static_cast<void**>(metadata_allocate((room + 1) * sizeof(void*)));
+  return static_cast<void**>(metadata_allocate((kSeparateRooms[which] + 1) * sizeof(void*)));
 }
 
 // Gives the bin an array with room for `wanted` blocks.
 bool ThreadCache::grow_array(Code code, unsigned wanted) {
   Bin& bin = bins[code];
   BinState& state = states[code];
-  const unsigned room = wanted <= kMiddleSlots ? kMiddleSlots : kFullSlots;
-  if (state.room >= room) return true;
-  void** array = new_array(room);
+  if (state.room >= wanted) return true;
+  unsigned which = 0;
+  while (kSeparateRooms[which] < wanted) ++which;
+  void** array = new_array(which);
   if (array == nullptr) return false;
   const unsigned have = bin.count();
   array[0] = nullptr;
   if (have != 0) std::memcpy(array + 1, bin.floor, have * sizeof(void*));
-  if (state.room == kMiddleSlots) {
-    bin.floor[-1] = spare_middle;
-    spare_middle = bin.floor - 1;
+  for (unsigned i = 0; i < which; ++i) {
+    if (state.room != kSeparateRooms[i]) continue;
+    bin.floor[-1] = spare[i];
+    spare[i] = bin.floor - 1;
   }
   bin.floor = array + 1;
   state.seen_top = nullptr;
-  state.room = static_cast<std::uint16_t>(room);
+  state.room = static_cast<std::uint16_t>(kSeparateRooms[which]);
   set_bound(code, state.capacity);
   bin.set_top(bin.floor + have);
   return true;

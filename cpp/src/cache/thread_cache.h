@@ -21,6 +21,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <iterator>
 
 #include "base/audit.h"
 #include "base/compiler.h"
@@ -90,10 +91,12 @@ struct HitPath {
   }
 };
 
-// Rooms of a bin's array: part of the cache itself, then two sizes of their own.
+// Rooms of a bin's array: part of the cache itself, then sizes of their own.
 inline constexpr unsigned kCompactSlots = 7;
-inline constexpr unsigned kMiddleSlots = 31;
-inline constexpr unsigned kFullSlots = 127;
+inline constexpr unsigned kSeparateRooms[] = {15, 31, 63, 127, 255, 511};
+inline constexpr unsigned kMostSlots = 511;
+// Bins with more blocks than this are long: see largest_bound().
+inline constexpr unsigned kOrdinarySlots = 127;
 
 // Called with the slow events of a bin; see bounds in thread_cache.cpp.
 struct BinState {
@@ -118,8 +121,9 @@ struct ThreadCache : HitPath {
   std::atomic<bool> rebuilding{false};         // bins and arrays may contradict each other
   std::atomic<std::uint64_t> cached_bytes{0};  // as of the last tick
   CounterBlock counters;
-  void* nowhere = nullptr;        // the one slot of the bin of kNoCode
-  void** spare_middle = nullptr;  // arrays that a bin has outgrown, linked through their first slot
+  void* nowhere = nullptr;  // the one slot of the bin of kNoCode
+  // Arrays that a bin has outgrown, by room, linked through their first slot.
+  void** spare[std::size(kSeparateRooms)] = {};
   void* compact[1 + kClassCount + kTinyClasses][kCompactSlots + 1];
 
   // Brings the late block to its bin. Whoever moves blocks of bins does this first.
@@ -163,7 +167,7 @@ struct ThreadCache : HitPath {
   void give(Code code, void** blocks, unsigned count, Way way);
   void* refill_compact(Code code, unsigned want, void* late);
   bool grow_array(Code code, unsigned room);
-  void** new_array(unsigned room);
+  void** new_array(unsigned which);
   void grow_bound(Code code, unsigned largest);
   void set_bound(Code code, unsigned capacity);
   void drop_oldest(Code code, unsigned count, Way way);

@@ -66,9 +66,7 @@ bool ensure_booted() {
   return HZ3_LIKELY(booted.load(std::memory_order_acquire)) || boot();
 }
 
-ThreadCache* thread_cache() {
-  HitPath* present = current_cache;
-  if (HZ3_LIKELY(present != &empty_cache)) return static_cast<ThreadCache*>(present);
+ThreadCache* first_thread_cache() {
   if (thread_state == ThreadState::kEnded || !ensure_booted()) return nullptr;
   ThreadCache* cache = acquire_thread_cache();
   if (cache == nullptr) return nullptr;

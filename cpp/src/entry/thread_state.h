@@ -14,8 +14,15 @@ bool ensure_booted();
 // Without doing it.
 bool is_booted();
 
+// What a thread without a cache gets: a new one, or nullptr for the direct path.
+HZ3_NOINLINE ThreadCache* first_thread_cache();
+
 // The calling thread's cache, created on demand; nullptr for the direct path.
-ThreadCache* thread_cache();
+inline ThreadCache* thread_cache() {
+  HitPath* present = current_cache;
+  if (HZ3_LIKELY(present != &empty_cache)) return static_cast<ThreadCache*>(present);
+  return first_thread_cache();
+}
 
 // The direct path: exclusive use of the shared RouteUser.
 class DirectUser {

@@ -3,8 +3,8 @@
 // They are runs of 64 KiB chunks in a reserved region of their own. A freed block stays resident
 // for a while (the cache of large blocks: bounded in bytes, oldest first) and serves the next
 // request that fits; what is left of it stays in the cache. What rests for a moment goes back with
-// the next free, as far as a budget goes (return_budget.h). Where none fits, pages of several are
-// stitched together (stitch.cpp). Growth happens in place into the free
+// the next free or look at the clock, as far as a budget goes (return_budget.h). Where none fits,
+// pages of several are stitched together (stitch.cpp). Growth happens in place into the free
 // neighbour, else by moving page tables instead of bytes. When the region is full, or could not be
 // reserved, blocks get mappings of their own.
 //
@@ -50,6 +50,9 @@ class LargeHeap {
   // Resizes in place, or by moving page tables. nullptr when only a copy can help: the block is
   // then unchanged.
   void* resize(void* block, std::size_t new_size);
+
+  // Now and then, from slow events: gives back what rests.
+  void tend();
 
   // `passed` generations ended, see arena/collapse.h: purge_older().
   void end_generation(std::uint64_t deadline_ns, std::size_t budget_bytes, std::uint64_t passed);

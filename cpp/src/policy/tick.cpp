@@ -62,11 +62,18 @@ void tick(ThreadCache* cache) {
   if constexpr (kChecked) check_some(cache);
 }
 
+}  // namespace
+
+// relaxed: it is set while the process boots
+constinit std::atomic<ClockListener> clock_listener{nullptr};
+
 void read_clock(ThreadCache* cache) {
+  cache->clock_countdown = kEventsPerClockRead - 1;
   look_for_collapse(cache);
   const std::uint64_t now_ns = os::coarse_clock_ns();
   const ClockListener listener = clock_listener.load(std::memory_order_relaxed);
   if (listener != nullptr) listener(now_ns);
+  large_heap.tend();
   const std::uint64_t tick_ns = static_cast<std::uint64_t>(knob(Knob::kEpochMs)) * kNsPerMs;
   if (now_ns - cache->ticked_ns > tick_ns) {
     cache->ticked_ns = now_ns;
@@ -85,24 +92,10 @@ void read_clock(ThreadCache* cache) {
   end_generation(cache, now_ns, delay_ns, length_ns != 0 ? 1 + (now_ns - due_ns) / length_ns : 1);
 }
 
-}  // namespace
-
-// relaxed: it is set while the process boots
-constinit std::atomic<ClockListener> clock_listener{nullptr};
-
-void on_slow_event(ThreadCache* cache) {
-  if (HZ3_UNLIKELY(cache->summons_seen != summons.load(std::memory_order_relaxed))) {
-    answer_summons(cache);
-  }
-  if (++cache->events >= static_cast<std::uint64_t>(knob(Knob::kEpochEvents))) {
-    cache->events = 0;
-    cache->counters.add(Counter::kTickByEvents);
-    tick(cache);
-  }
-  if (cache->clock_countdown-- == 0) {
-    cache->clock_countdown = kEventsPerClockRead - 1;
-    read_clock(cache);
-  }
+void tick_by_events(ThreadCache* cache) {
+  cache->events = 0;
+  cache->counters.add(Counter::kTickByEvents);
+  tick(cache);
 }
 
 void on_thread_end(ThreadCache* cache) {

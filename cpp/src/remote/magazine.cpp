@@ -6,6 +6,7 @@
 #include "base/compiler.h"
 #include "base/futex_lock.h"
 #include "os/memory.h"
+#include "span/shard.h"
 
 namespace hz3 {
 namespace {
@@ -89,8 +90,9 @@ bool boot_magazines(std::size_t arena_bytes) {
 Magazine* acquire_magazine(unsigned shard) {
   // One-way traffic fills the lanes of those who allocate and empties those of who frees, so the
   // other lanes come before a fresh magazine.
-  for (unsigned i = 0; i < kMaxShards; ++i) {
-    MagazineStack& lane = pool[(shard + i) % kMaxShards].empties;
+  const unsigned opened = opened_shard_count();
+  for (unsigned i = 0; i < opened; ++i) {
+    MagazineStack& lane = pool[(shard + i) % opened].empties;
     if (lane.is_empty()) continue;
     if (Magazine* magazine = lane.pop()) return magazine;
   }

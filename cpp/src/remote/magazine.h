@@ -15,7 +15,7 @@
 namespace hz3 {
 
 struct Magazine {
-  static constexpr unsigned kSlots = 62;
+  static constexpr unsigned kSlots = 126;
 
   std::atomic<std::uint32_t> next{0};   // index + 1 of the one below in a stack, 0: none
   std::atomic<std::uint32_t> count{0};  // atomic because a pop may read it of one that has left
@@ -23,7 +23,7 @@ struct Magazine {
   std::uint32_t unused = 0;
   void* slots[kSlots];
 };
-static_assert(sizeof(Magazine) == 512);
+static_assert(sizeof(Magazine) == 1024);
 
 // A stack of magazines that any thread may push to and pop from without a lock.
 //
@@ -63,7 +63,7 @@ class MagazineStack {
   std::atomic<std::uint64_t> head_{0};
 };
 
-// The pool of empty magazines: a stack per shard, then fresh ones.
+// The pool of empty magazines: a stack per shard that is open, then fresh ones.
 bool boot_magazines(std::size_t arena_bytes);  // once; false: no address space
 Magazine* acquire_magazine(unsigned shard);    // nullptr when there is no memory
 void release_magazine(Magazine* magazine, unsigned shard);

@@ -12,7 +12,7 @@ unsigned limit_of(unsigned lane) {
   const std::size_t by_slots = knob_size(Knob::kTransferSlots) * Magazine::kSlots;
   if (by_slots == 0) return 0;
   const std::size_t by_bytes = max_of<std::size_t>(
-      knob_size(Knob::kTransferBytes) / kClasses[TransferCache::class_of(lane)].block_bytes, 2);
+      blocks_in(knob_size(Knob::kTransferBytes), TransferCache::class_of(lane)), 2);
   return static_cast<unsigned>(
       min_of<std::size_t>(min_of(by_slots, by_bytes), MagazineStack::kMaxBlocks));
 }

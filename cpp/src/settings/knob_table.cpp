@@ -30,11 +30,15 @@ constexpr hz3_knob_info knob_table[kKnobCount] = {
      "A3", nullptr, HZ3_KNOB_BYTES, 0, 4 * kKi, 64 * kMi, 512 * kKi},
     {"bin_blocks", "HZ3_BIN_BLOCKS", "blocks",
      "most blocks in one bin of a thread cache, whatever their size", "A3", nullptr, HZ3_KNOB_INT,
-     0, 4, 127, 127},
+     0, 4, 511, 511},
+    {"bin_long_bytes", "HZ3_BIN_LONG_BYTES", "bytes",
+     "a bin holds more than 127 blocks only while they are at most this many bytes: more saves "
+     "trips to shared pools, less saves memory",
+     "A3", nullptr, HZ3_KNOB_BYTES, 0, 0, 4 * kMi, 64 * kKi},
     {"remote_batch", "HZ3_REMOTE_BATCH", "blocks",
      "blocks of another shard that a thread gathers before they leave it; 0 lets them leave with "
      "the batch they are in: more saves trips, less saves memory",
-     "A4", nullptr, HZ3_KNOB_INT, 0, 0, 62, 0},
+     "A4", nullptr, HZ3_KNOB_INT, 0, 0, 126, 0},
     {"remote_route", "HZ3_REMOTE_ROUTE", "",
      "where batches of blocks of other shards go first: the owner's stash, the transfer cache, "
      "where they wait whole for the owner of one of them, or marks in their spans, which the "
@@ -43,18 +47,18 @@ constexpr hz3_knob_info knob_table[kKnobCount] = {
     {"page_packet_k", "HZ3_PAGE_PACKET_K", "blocks",
      "blocks of one span that a thread gathers before it marks them, on the page queue; 0 marks "
      "each batch at once",
-     "A9", nullptr, HZ3_KNOB_INT, 0, 0, 62, 0},
+     "A9", nullptr, HZ3_KNOB_INT, 0, 0, 126, 0},
     {"collect_every", "HZ3_COLLECT_EVERY", "events",
      "refills of a shard and class from one look at its page queue to the next while it has partly "
      "used spans; 0 looks each time",
      "A9", nullptr, HZ3_KNOB_INT, 0, 0, 1024, 0},
     {"drain_limit", "HZ3_DRAIN_LIMIT", "blocks",
      "most blocks that one refill takes out of the owner's stash; the rest waits as spill", "A5",
-     nullptr, HZ3_KNOB_INT, 0, 1, 4096, 62},
+     nullptr, HZ3_KNOB_INT, 0, 1, 4096, 126},
     {"stash_max_objs", "HZ3_STASH_MAX_OBJS", "blocks",
      "most blocks parked in the stash, or in the page queue, of one shard and class; what does not "
      "fit goes to the transfer cache, then to central",
-     "A5", nullptr, HZ3_KNOB_INT, 0, 0, 65536, 1024},
+     "A5", nullptr, HZ3_KNOB_INT, 0, 0, 65536, 2048},
     {"stash_fastpop", "HZ3_STASH_FASTPOP", "",
      "a refill takes one batch out of the owner's stash and leaves the others there, instead of "
      "draining it at once: an exchange per batch, but hardly any spill",
@@ -73,7 +77,7 @@ constexpr hz3_knob_info knob_table[kKnobCount] = {
      HZ3_KNOB_INT, 0, 0, 1024, 256},
     {"transfer_bytes", "HZ3_TRANSFER_BYTES", "bytes",
      "most bytes per shard and class in the transfer cache", "A7", nullptr, HZ3_KNOB_BYTES, 0, 0,
-     1 * kGi, 1 * kMi},
+     1 * kGi, 256 * kKi},
     {"pack_tries", "HZ3_PACK_TRIES", "segments",
      "most segments looked at for a run of pages before a new segment is opened", "A10", nullptr,
      HZ3_KNOB_INT, 0, 1, 1024, 32},

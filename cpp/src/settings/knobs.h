@@ -20,6 +20,7 @@ enum class Knob : unsigned {
   kThreadCacheBytes,
   kBinBytes,
   kBinBlocks,
+  kBinLongBytes,
   kRemoteBatch,
   kRemoteRoute,
   kPagePacketK,

@@ -11,12 +11,21 @@ namespace {
 
 constexpr unsigned kDescriptorsPerPiece = 32;
 
+HZ3_COLD void report_refused(const Span& span, const void* block) {
+  if (span.index_of(block) == Span::kNoBlock) {
+    report_no_block(span, block);
+  } else {
+    report_invalid_free(InvalidFree::kDouble, block, {span.block_bytes, 0, 0});
+  }
+}
+
 }  // namespace
 
 void Central::link(Span* span) {
   const unsigned list = fullness_of(*span);
   Span*& head = classes_[span->class_index].lists[list];
   span->fullness = static_cast<std::uint8_t>(list);
+  span->next_change = static_cast<std::uint16_t>(change_after(*span, list));
   span->listed = true;
   span->previous = nullptr;
   span->next = head;
@@ -32,12 +41,13 @@ void Central::unlink(Span* span) {
     classes_[span->class_index].lists[span->fullness] = span->next;
   }
   span->listed = false;
+  span->next_change = 1;  // the first block that comes back
 }
 
 Span* Central::new_descriptor(unsigned length) {
   Span*& unused = descriptors_[length];
   if (unused == nullptr) {
-    const std::size_t bytes = kDescriptorBytes[length];
+    const std::size_t bytes = descriptor_bytes(length);
     auto* piece = static_cast<char*>(metadata_allocate(kDescriptorsPerPiece * bytes));
     if (piece == nullptr) return nullptr;
     for (unsigned i = kDescriptorsPerPiece; i-- != 0;) {
@@ -63,6 +73,9 @@ bool Central::add_span(unsigned class_index, PageHeap::Opening opening) {
   Span* span = new_descriptor(span_length_of(class_index));
   if (span == nullptr) return false;
   span->class_index = static_cast<std::uint8_t>(class_index);
+  span->block_bytes = shape.block_bytes;
+  span->reciprocal = shape.reciprocal;
+  span->extent_bytes = shape.blocks * shape.block_bytes;
   bool zeroed = false;
   const std::size_t page =
       page_heap.allocate(shape.pages, shape.alignment_pages, opening, &zeroed, shard_);
@@ -108,18 +121,18 @@ void Central::release(Span* span) {
 
 // Fills out[want - 1], out[want - 2], ... with rising addresses.
 unsigned Central::take_from(Span* span, void** out, unsigned want) {
-  const std::size_t block_bytes = span->size_class().block_bytes;
-  const unsigned words = span->words();
-  unsigned taken = 0;
-  for (unsigned index = 0; index < words && taken < want; ++index) {
-    std::uint64_t word = span->free_bits[index];
-    while (word != 0 && taken < want) {
-      const std::size_t block = index * 64 + lowest_bit(word);
-      word &= word - 1;
-      out[want - ++taken] = reinterpret_cast<void*>(span->start + block * block_bytes);
+  const std::size_t block_bytes = span->block_bytes;
+  void** const end = out + want - min_of<unsigned>(want, span->free_blocks);
+  void** next = out + want;
+  std::uintptr_t first = span->start;  // block of the lowest bit of the word
+  for (std::uint64_t* bits = span->free_bits; next != end; ++bits, first += 64 * block_bytes) {
+    std::uint64_t word = *bits;
+    for (; word != 0 && next != end; word &= word - 1) {
+      *--next = reinterpret_cast<void*>(first + lowest_bit(word) * block_bytes);
     }
-    span->free_bits[index] = word;
+    *bits = word;
   }
+  const auto taken = static_cast<unsigned>(out + want - end);
   span->free_blocks = static_cast<std::uint16_t>(span->free_blocks - taken);
   return taken;
 }
@@ -144,46 +157,24 @@ unsigned Central::take_partial(unsigned class_index, void** out, unsigned want) 
   return taken;
 }
 
-// Blocks that were cut together tend to come back together, so the span's own state changes once
-// per run. Returns the length of the run.
-unsigned Central::put_run(Span* span, void** blocks, unsigned count) {
-  const SizeClass& shape = span->size_class();
-  const std::size_t span_bytes = std::size_t{shape.pages} << kPageShift;
-  unsigned length = 0;
-  unsigned freed = 0;
-  for (; length < count; ++length) {
-    void* block = blocks[length];
-    if (reinterpret_cast<std::uintptr_t>(block) - span->start >= span_bytes) break;
-    const unsigned index = span->index_of(block);
-    if (HZ3_UNLIKELY(index == Span::kNoBlock)) {
-      report_no_block(*span, block);
-      continue;
-    }
-    const std::uint64_t bit = std::uint64_t{1} << (index % 64);
-    std::uint64_t& word = span->free_bits[index / 64];
-    if (HZ3_UNLIKELY((word & bit) != 0)) {
-      report_invalid_free(InvalidFree::kDouble, block, {shape.block_bytes, 0, 0});
-      continue;
-    }
-    word |= bit;
-    ++freed;
-  }
-  settle(span, freed);
-  return length;
-}
-
-// After `freed` bits of the span were set: its counts, its list, or its end.
-void Central::settle(Span* span, unsigned freed) {
-  span->free_blocks = static_cast<std::uint16_t>(span->free_blocks + freed);
-  classes_[span->class_index].blocks_out -= freed;
+// What a span with more free blocks than before is from now on: in another list, or at its end.
+void Central::settle(Span* span) {
   if (span->free_blocks == span->size_class().blocks && close_pending(span)) {
     release(span);
-  } else if (!span->listed) {
-    if (freed != 0) link(span);
-  } else if (fullness_of(*span) != span->fullness) {
-    unlink(span);
-    link(span);
+    return;
   }
+  if (span->listed) {
+    if (fullness_of(*span) == span->fullness) return;  // all free, and it has to stay
+    unlink(span);
+  }
+  link(span);
+}
+
+// After `freed` bits of the span were set.
+HZ3_ALWAYS_INLINE void Central::add_free(Span* span, unsigned freed) {
+  span->free_blocks = static_cast<std::uint16_t>(span->free_blocks + freed);
+  classes_[span->class_index].blocks_out -= freed;
+  if (HZ3_UNLIKELY(freed != 0 && span->free_blocks >= span->next_change)) settle(span);
 }
 
 unsigned Central::put_bits(Span* span, const std::uint64_t (&bits)[Span::kMostWords]) {
@@ -197,23 +188,41 @@ unsigned Central::put_bits(Span* span, const std::uint64_t (&bits)[Span::kMostWo
       report_invalid_free(InvalidFree::kDouble, span->address_of(index * 64 + lowest_bit(twice)));
     }
   }
-  settle(span, freed);
+  add_free(span, freed);
   return freed;
 }
 
+// Blocks that were cut together tend to come back together, so what belongs to the span as a whole
+// changes once per run.
 unsigned Central::put(void** blocks, unsigned count) {
+  const unsigned mine = shard_;
   unsigned others = 0;
-  for (unsigned i = 0; i < count;) {
-    Span* span = arena.spans[arena.page_of(blocks[i])];
-    if (HZ3_UNLIKELY(span == nullptr)) {
+  Span* span = nullptr;  // of the run
+  unsigned freed = 0;    // in it, and not told yet
+  for (unsigned i = 0; i < count; ++i) {
+    void* block = blocks[i];
+    Span* home = arena.spans[arena.page_of(block)];
+    if (HZ3_UNLIKELY(home == nullptr)) {
       // The first of two frees let the span go.
-      report_invalid_free(InvalidFree::kDouble, blocks[i++]);
-    } else if (span->shard != shard_) {
-      blocks[others++] = blocks[i++];
+      report_invalid_free(InvalidFree::kDouble, block);
+      continue;
+    }
+    if (home->shard != mine) {
+      blocks[others++] = block;
+      continue;
+    }
+    if (home != span) {
+      if (freed != 0) add_free(span, freed);
+      span = home;
+      freed = 0;
+    }
+    if (HZ3_LIKELY(span->mark_free(block))) {
+      ++freed;
     } else {
-      i += put_run(span, blocks + i, count - i);
+      report_refused(*span, block);
     }
   }
+  if (freed != 0) add_free(span, freed);
   return others;
 }
 

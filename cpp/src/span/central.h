@@ -9,6 +9,7 @@
 
 #include "arena/page_heap.h"
 #include "base/audit.h"
+#include "base/bits.h"
 #include "settings/counters.h"
 #include "span/span.h"
 
@@ -60,9 +61,15 @@ class Central {
   static unsigned fullness_of(const Span& span) {
     return span.free_blocks >> span.size_class().fullness_shift;
   }
+  // From so many free blocks on a span of this list belongs elsewhere: into the next list, or back
+  // to the page heap.
+  static unsigned change_after(const Span& span, unsigned list) {
+    const SizeClass& shape = span.size_class();
+    return min_of<unsigned>((list + 1) << shape.fullness_shift, shape.blocks);
+  }
   std::uint64_t audit_lists(unsigned class_index, Audit* audit) const;
-  unsigned put_run(Span* span, void** blocks, unsigned count);
-  void settle(Span* span, unsigned freed);
+  void add_free(Span* span, unsigned freed);
+  void settle(Span* span);
   void link(Span* span);
   void unlink(Span* span);
   Span* new_descriptor(unsigned length);

@@ -111,10 +111,10 @@ struct Turn {
 };
 
 constexpr Turn kTurns[] = {
-    {"remote_batch", {0, 0, 8, 62}},
-    {"page_packet_k", {0, 0, 3, 62}},
+    {"remote_batch", {0, 0, 8, 126}},
+    {"page_packet_k", {0, 0, 3, 126}},
     {"collect_every", {0, 1, 7, 1024}},
-    {"stash_max_objs", {0, 62, 1024, 65536}},
+    {"stash_max_objs", {0, 126, 2048, 65536}},
     {"stash_fastpop", {0, 1, 0, 1}},
     {"stash_spill", {0, 1, 0, 1}},
     {"transfer_slots", {0, 0, 1, 64}},

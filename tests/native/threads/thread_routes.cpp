@@ -96,14 +96,14 @@ struct Turn {
 
 constexpr Turn kTurns[] = {
     {"remote_route", {0, 1, 2, 2}},
-    {"remote_batch", {0, 0, 8, 62}},
-    {"page_packet_k", {0, 0, 3, 62}},
+    {"remote_batch", {0, 0, 8, 126}},
+    {"page_packet_k", {0, 0, 3, 126}},
     {"collect_every", {0, 1, 7, 1024}},
-    {"stash_max_objs", {0, 62, 1024, 65536}},
+    {"stash_max_objs", {0, 126, 2048, 65536}},
     {"stash_fastpop", {0, 1, 0, 1}},
     {"stash_count", {0, 1, 1, 1}},
     {"stash_spill", {0, 1, 0, 1}},
-    {"drain_limit", {1, 20, 62, 4096}},
+    {"drain_limit", {1, 20, 126, 4096}},
     {"transfer_slots", {0, 1, 64, 256}},
 };
 

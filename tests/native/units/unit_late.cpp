@@ -95,10 +95,10 @@ TEST(malloc_takes_the_blocks_freed_before) {
 
 // The late block may be on its way to the bin whose bound the next free looks at.
 TEST(a_bin_never_exceeds_its_bound) {
-  constexpr unsigned kMany = 400;
+  constexpr unsigned kMany = 900;
   hz3_free(hz3_malloc(kSize));  // the first one makes the cache
   const BinState& state = cache().states[code_of(class_of_size(kSize), cache().user.shard)];
-  for (const int bound : {127, 5, 4, 31, 30, 7, 6}) {
+  for (const int bound : {511, 127, 5, 4, 128, 31, 30, 7, 6}) {
     CHECK_EQ(hz3_knob_set("bin_blocks", bound), int{HZ3_OK});
     void* blocks[kMany];
     void* others[kMany];
@@ -144,9 +144,9 @@ TEST(a_thread_may_vanish_between_any_two_stores) {
     hz3_free(blocks[1]);
     push_partly(other, steps);
     void* neighbour[1] = {};  // of the one slot for what is no late block
-    void** spare = std::exchange(cache().spare_middle, neighbour);
+    void** spare = std::exchange(cache().spare[0], neighbour);
     CHECK(cache().settle());
-    CHECK(std::exchange(cache().spare_middle, spare) == neighbour);
+    CHECK(std::exchange(cache().spare[0], spare) == neighbour);
     CHECK(nothing_is_late());
     CHECK_EQ(bin().count(), 2U);
     CHECK(bin().floor[0] == blocks[0]);

@@ -75,10 +75,10 @@ TEST(what_was_left_comes_home_when_the_lock_is_let_go) {
   CHECK(!owner_stash.has_blocks(owner.shard, class_index));
 }
 
-// With room for a hundred blocks two batches are left; the third waits for the lock.
+// With room for a batch and a half two are left; the third waits for the lock.
 TEST(who_holds_the_lock_is_not_buried) {
   boot();
-  set("stash_max_objs", 100);
+  set("stash_max_objs", Magazine::kSlots * 3 / 2);
   for (const int counted : {1, 0}) {
     set("stash_count", counted);
     take_all();

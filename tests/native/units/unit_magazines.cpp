@@ -21,7 +21,11 @@ using hz3test::Random;
 constexpr std::size_t kArenaBytes = std::size_t{1} << 30;
 constexpr unsigned kThreads = 6;
 
-void boot() { CHECK(boot_magazines(kArenaBytes)); }
+void boot() {
+  CHECK(boot_magazines(kArenaBytes));
+  boot_shards(kThreads);
+  for (unsigned shard = 0; shard < kThreads; ++shard) open_shard(shard);
+}
 
 Magazine* make(unsigned count, std::uintptr_t first_value) {
   Magazine* magazine = acquire_magazine(0);
@@ -226,7 +230,6 @@ TEST(a_stash_is_safe_between_threads) {
 
 TEST(a_transfer_lane_has_its_limits) {
   boot();
-  open_shard(0);
   CHECK_EQ(set_knob("transfer_slots", 4), HZ3_OK);
   const unsigned lane = TransferCache::lane_of(0, class_of_size(64));
   unsigned pushed = 0;

@@ -16,7 +16,7 @@ TEST(every_block_comes_home_on_every_route) {
   Random random(3);
   for (const char* route : {"owner_stash", "transfer", "page_queue"}) {
     choose("remote_route", route);
-    for (const int gathered : {0, 2, 17, 62}) {
+    for (const int gathered : {0, 2, 17, 126}) {
       for (const char* knob : {"remote_batch", "page_packet_k"}) {
         set("remote_batch", 0);
         set("page_packet_k", 0);
@@ -108,7 +108,7 @@ TEST(an_uncounted_stash_has_no_limit) {
   choose("remote_route", "owner_stash");
   set("stash_max_objs", 100);
   set("stash_count", 0);
-  Blocks blocks(class_of_size(128), 620);
+  Blocks blocks(class_of_size(128), 10 * Magazine::kSlots);
   blocks.give(stranger);
   CHECK_EQ(count(Counter::kStashPush), std::uint64_t{10});
   CHECK_EQ(count(Counter::kStashOverflow), std::uint64_t{0});
@@ -194,7 +194,7 @@ TEST(a_remote_stash_lets_go_of_what_is_idle) {
 TEST(batches_of_different_owners_share_few_slots) {
   boot();
   choose("remote_route", "owner_stash");
-  set("remote_batch", 62);
+  set("remote_batch", 126);
   gather_for_stranger();
   for (unsigned index = 0; index < kClassCount; ++index) {
     Blocks blocks(index, 3);

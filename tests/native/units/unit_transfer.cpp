@@ -12,6 +12,8 @@ using namespace hz3test;
 
 const RouteUser last = {3, &owner_counters};  // of the last shard
 
+constexpr std::int64_t kRoomForTwo = 3 * Magazine::kSlots / 2;  // batches, the second overlaps
+
 void boot_with_transfer() {
   boot();
   choose("remote_route", "transfer");
@@ -21,15 +23,15 @@ TEST(a_full_stash_hands_on_to_transfer_and_that_to_central) {
   boot();
   choose("remote_route", "owner_stash");
   const unsigned index = class_of_size(128);
-  set("stash_max_objs", 100);
+  set("stash_max_objs", kRoomForTwo);
   set("transfer_slots", 2);
-  Blocks blocks(index, 620);
+  Blocks blocks(index, 10 * Magazine::kSlots);
   blocks.give(stranger);
   CHECK_EQ(count(Counter::kStashPush), std::uint64_t{2});
   CHECK(count(Counter::kStashOverflow) >= 8);
   CHECK_EQ(count(Counter::kTransferPush), std::uint64_t{2});
   CHECK(count(Counter::kTransferFull) >= 6);
-  CHECK(count(Counter::kCentralReturn) >= 6 * 62);
+  CHECK(count(Counter::kCentralReturn) >= 6 * Magazine::kSlots);
   bring_all_home();
 }
 
@@ -141,10 +143,10 @@ TEST(an_audit_finds_a_bad_batch_in_any_lane) {
 TEST(a_full_page_queue_hands_on_to_transfer) {
   boot();
   choose("remote_route", "page_queue");
-  set("stash_max_objs", 100);
-  Blocks blocks(class_of_size(128), 620);
+  set("stash_max_objs", kRoomForTwo);
+  Blocks blocks(class_of_size(128), 10 * Magazine::kSlots);
   blocks.give(stranger);
-  CHECK_EQ(count(Counter::kPageQueuePush), std::uint64_t{124});
+  CHECK_EQ(count(Counter::kPageQueuePush), std::uint64_t{2 * Magazine::kSlots});
   CHECK(count(Counter::kTransferPush) >= 8);
   bring_all_home();
 }
