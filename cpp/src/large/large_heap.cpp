@@ -267,7 +267,7 @@ void* LargeHeap::allocate(std::size_t size, std::size_t alignment, std::size_t* 
 
 void LargeHeap::note_rise() {
   peak_bytes_ = max_of(peak_bytes_, used_bytes_ + dirty_bytes_);
-  collapse_.note_rise(used_bytes_);
+  collapse_.note_rise(used_bytes_, os::coarse_clock_ns());
 }
 
 void LargeHeap::free_range(Range* range, RangeState state) {
@@ -307,7 +307,8 @@ bool LargeHeap::release(void* block) {
     } else {
       free_range(range, RangeState::kDirty);
     }
-    collapsed = collapse_.note_fall(used_bytes_, knob_size(Knob::kPurgeCollapse));
+    collapsed =
+        collapse_.note_fall(used_bytes_, knob_size(Knob::kPurgeCollapse), os::coarse_clock_ns());
     if (collapsed) counters_.add(Counter::kPurgeCollapses);
     return_idle();
   }

@@ -84,7 +84,7 @@ void LargeHeap::end_generation(std::uint64_t deadline_ns, std::size_t budget_byt
                                std::uint64_t passed) {
   purge_older(deadline_ns, budget_bytes);
   const LockGuard guard(lock_);
-  collapse_.end_generation(used_bytes_, passed);
+  collapse_.end_generation(passed);
 }
 
 LargeHeap::Figures LargeHeap::figures() {

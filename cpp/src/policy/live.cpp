@@ -22,7 +22,7 @@ std::size_t not_negative(std::int64_t bytes) {
 
 }  // namespace
 
-bool report_live(ThreadCache* cache) {
+bool report_live(ThreadCache* cache, std::uint64_t now_ns) {
   const std::int64_t change = cache->live_change;
   cache->live_change = 0;
   const std::size_t live =
@@ -31,9 +31,9 @@ bool report_live(ThreadCache* cache) {
   if (!lock.try_lock()) return false;
   bool collapsed = false;
   if (change >= 0) {
-    collapse.note_rise(live);
+    collapse.note_rise(live, now_ns);
   } else {
-    collapsed = collapse.note_fall(live, knob_size(Knob::kPurgeCollapse));
+    collapsed = collapse.note_fall(live, knob_size(Knob::kPurgeCollapse), now_ns);
   }
   lock.unlock();
   return collapsed;
@@ -41,7 +41,7 @@ bool report_live(ThreadCache* cache) {
 
 void end_live_generation(std::uint64_t passed) {
   const LockGuard guard(lock);
-  collapse.end_generation(not_negative(live_bytes.load(std::memory_order_relaxed)), passed);
+  collapse.end_generation(passed);
 }
 
 FutexLock& live_lock() { return lock; }

@@ -13,7 +13,7 @@ namespace hz3 {
 
 // Adds what has changed since the cache last reported. True when the program has let most of what
 // it held go and pages should go back at once (arena/collapse.h).
-bool report_live(ThreadCache* cache);
+bool report_live(ThreadCache* cache, std::uint64_t now_ns);
 
 // `passed`: generations, see arena/collapse.h.
 void end_live_generation(std::uint64_t passed);

@@ -51,8 +51,8 @@ void end_generation(ThreadCache* cache, std::uint64_t now_ns, std::uint64_t dela
   large_heap.end_generation(now_ns - min_of(now_ns, delay_ns), budget, passed);
 }
 
-void look_for_collapse(ThreadCache* cache) {
-  if (HZ3_LIKELY(!report_live(cache))) return;
+void look_for_collapse(ThreadCache* cache, std::uint64_t now_ns) {
+  if (HZ3_LIKELY(!report_live(cache, now_ns))) return;
   cache->counters.add(Counter::kPurgeCollapses);
   trim(cache, cache->user);
 }
@@ -69,8 +69,8 @@ constinit std::atomic<ClockListener> clock_listener{nullptr};
 
 void read_clock(ThreadCache* cache) {
   cache->clock_countdown = kEventsPerClockRead - 1;
-  look_for_collapse(cache);
   const std::uint64_t now_ns = os::coarse_clock_ns();
+  look_for_collapse(cache, now_ns);
   const ClockListener listener = clock_listener.load(std::memory_order_relaxed);
   if (listener != nullptr) listener(now_ns);
   large_heap.tend();
@@ -100,7 +100,7 @@ void tick_by_events(ThreadCache* cache) {
 
 void on_thread_end(ThreadCache* cache) {
   cache->flush_all();
-  look_for_collapse(cache);
+  look_for_collapse(cache, os::coarse_clock_ns());
 }
 
 }  // namespace hz3
