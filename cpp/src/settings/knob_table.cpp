@@ -131,9 +131,9 @@ constexpr hz3_knob_info knob_table[kKnobCount] = {
      "A16", nullptr, HZ3_KNOB_BYTES, 0, 64 * kKi, 1 * kTi, 16 * kMi},
     {"purge_collapse", "HZ3_PURGE_COLLAPSE", "percent",
      "give all free pages back at once when the memory in use falls below this share of its recent "
-     "peak, after it stayed above for half a second, or a tenth where that is cheap beside the life "
-     "so far: less memory in programs that free much and then wait; less and less often in those "
-     "that build up again soon; 0 turns it off",
+     "peak, after it stayed above for half a second, or a tenth where that costs little beside "
+     "the life so far: less memory in programs that free much and then wait; less and less often "
+     "in those that build up again soon; 0 turns it off",
      "A16", nullptr, HZ3_KNOB_INT, 0, 0, 90, 25},
     {"retention_frozen_percent", "HZ3_RETENTION_FROZEN_PERCENT", "percent",
      "free pages within this share of the recent demand stay; those above are frozen: handed out "
