@@ -100,7 +100,7 @@ void idle() {
 void collapse() {
   Blocks blocks;
   blocks.fill(40000, 48 * kMiB);
-  let_time_pass(60);
+  let_time_pass(700);
   blocks.thin(0);
 }
 
