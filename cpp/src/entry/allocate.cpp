@@ -130,7 +130,7 @@ void* allocate_slow(std::size_t size) {
   return allocate_large(size, 1, &stale_bytes);
 }
 
-void release_slow(void* block) {
+void release_slow(void* block) noexcept {
   if (block == nullptr) return;
   if (!arena.contains(block)) {
     if (!ensure_booted() || !large_heap.release(block)) {

@@ -23,7 +23,7 @@ struct Claim {
 namespace raw {
 
 HZ3_NOINLINE void* allocate_slow(std::size_t size);
-HZ3_NOINLINE void release_slow(void* block);
+HZ3_NOINLINE void release_slow(void* block) noexcept;
 void* allocate_zeroed(std::size_t size);
 void* allocate_aligned(std::size_t alignment, std::size_t size);
 void* reallocate(void* block, std::size_t size);
