@@ -57,6 +57,7 @@ EFFECTS = [
     Effect("bin_bytes", "4K", "bins", "bin_miss", "more"),
     Effect("bin_blocks", "4", "bins", "bin_miss", "more"),
     Effect("bin_long_bytes", "0", "bins", "bin_miss", "more"),
+    Effect("bin_calm_bytes", "4K", "bins", "bin_miss", "more"),
     Effect("remote_route", "owner_stash", "remote", "stash_push", "more"),
     Effect("remote_route", "page_queue", "remote", "page_queue_push", "more"),
     Effect("remote_batch", "8", "remote", "remote_stash_send", "more", STASHES),

@@ -2,9 +2,10 @@
 //
 // Bounds. A bin starts with room for 7 blocks and doubles at each miss or overflow, up to
 // bin_blocks and bin_bytes (at least 4 blocks), and beyond 127 blocks up to bin_long_bytes: many
-// small blocks make a trip to the shared pools rare, and many larger ones would cost memory. At a
-// tick a bin that nobody used is halved and drops what is above; below the starting size it drops
-// everything.
+// small blocks make a trip to the shared pools rare, and many larger ones would cost memory. Beyond
+// bin_calm_bytes it takes many turns in a short time (empty, full, empty): what is freed in one go
+// and taken in another does not gain by a larger bin. At a tick a bin that nobody used is halved
+// and drops what is above; below the starting size it drops everything.
 #include "cache/thread_cache.h"
 
 #include <cstring>
@@ -21,6 +22,13 @@ namespace {
 constexpr unsigned kSmallestBound = 4;
 // A bin that its thread only frees into needs no more than a batch to send off.
 constexpr std::size_t kSendingBytes = 64 * 1024;
+// Turns in one spell (10 ms, see policy/tick.cpp) that show that a larger bin would save time, or
+// still does. As trips to the pools they take 0.1 % of the time.
+constexpr unsigned kManyTurns = 50;
+constexpr unsigned kSeveralTurns = 6;
+// A calm bin may hold so many blocks of any size: a trip to the pools with fewer tends to bring
+// others, whose pages nobody has touched.
+constexpr unsigned kCalmBlocks = 16;
 
 unsigned largest_bound(Code code) {
   const unsigned class_index = class_of_code(code);
@@ -52,11 +60,17 @@ class Rebuilding {
   std::atomic<bool>& mark_;
 };
 
-unsigned largest_sending_bound(Code code) {
-  const std::size_t by_bytes = blocks_in(kSendingBytes, class_of_code(code));
-  return max_of(min_of<unsigned>(largest_bound(code), static_cast<unsigned>(by_bytes)),
+unsigned bound_within(Code code, std::size_t bytes) {
+  const std::size_t blocks = blocks_in(bytes, class_of_code(code));
+  return max_of(static_cast<unsigned>(min_of<std::size_t>(largest_bound(code), blocks)),
                 kSmallestBound);
 }
+
+unsigned calm_bound(Code code) {
+  const unsigned within = bound_within(code, knob_size(Knob::kBinCalmBytes));
+  return max_of(within, min_of(kCalmBlocks, largest_bound(code)));
+}
+unsigned sending_bound(Code code) { return bound_within(code, kSendingBytes); }
 
 }  // namespace
 
@@ -73,6 +87,23 @@ void ThreadCache::grow_bound(Code code, unsigned largest) {
   if (wanted <= state.capacity) return;
   if (wanted > state.room && !grow_array(code, wanted)) return;
   set_bound(code, wanted);
+}
+
+// What a bin that malloc finds empty again and again may grow to.
+unsigned ThreadCache::wanted_bound(Code code) const {
+  return states[code].turns == kManyTurns ? largest_bound(code) : calm_bound(code);
+}
+
+// With each slow event of a bin.
+void ThreadCache::count_turn(Code code, bool is_empty) {
+  BinState& state = states[code];
+  if (state.spell != spell) {
+    state.spell = spell;
+    state.turns = 0;
+  }
+  if (state.was_empty != is_empty && state.turns < kManyTurns) ++state.turns;
+  if (state.turns >= kSeveralTurns) state.restless = true;
+  state.was_empty = is_empty;
 }
 
 // As many as there are, see take_blocks().
@@ -145,7 +176,8 @@ void* ThreadCache::refill(Code code) {
   counters.add(Counter::kBinMiss);
   state.busy = true;
   // A first miss may be a start or a change of the mix; a second one shows demand.
-  if (state.missed) grow_bound(code, largest_bound(code));
+  count_turn(code, true);
+  if (state.missed) grow_bound(code, wanted_bound(code));
   state.missed = true;
   const unsigned want = min_of((state.capacity + 1u) / 2, Magazine::kSlots);
   // The best is the late one, which was free for the shortest time. Others come nevertheless:
@@ -181,7 +213,8 @@ void ThreadCache::flush(Code code) {
   counters.add(Counter::kBinOverflow);
   state.busy = true;
   const unsigned before = state.capacity;
-  grow_bound(code, state.missed ? largest_bound(code) : largest_sending_bound(code));
+  count_turn(code, false);
+  grow_bound(code, state.missed ? wanted_bound(code) : sending_bound(code));
   if (!bin.is_full() && state.capacity > before) return;
   const unsigned have = bin.count();
   const unsigned half = max_of((have + 1) / 2, have - min_of<unsigned>(have, state.capacity / 2u));
@@ -199,11 +232,19 @@ bool ThreadCache::is_idle(Code code, unsigned ticks) {
   return state.idle_ticks == ticks;
 }
 
+// Lowers the bound and keeps no more than so many blocks.
+void ThreadCache::shrink(Code code, unsigned bound, unsigned keep) {
+  set_bound(code, bound);
+  const unsigned have = bins[code].count();
+  if (have <= keep) return;
+  counters.add(Counter::kTrimmedBlocks, have - keep);
+  drop_oldest(code, have - keep, Way::kSpans);
+}
+
 // Lowers the bound of an idle bin and lets go of what lies above it; a compact one gives up all.
 void ThreadCache::decay(Code code, unsigned percent) {
   const BinState& state = states[code];
-  const Bin& bin = bins[code];
-  if (state.capacity == kSmallestBound && bin.count() == 0) return;
+  if (state.capacity == kSmallestBound && bins[code].count() == 0) return;
   unsigned bound = kSmallestBound;
   unsigned keep = 0;
   if (state.capacity > kCompactSlots) {
@@ -211,10 +252,21 @@ void ThreadCache::decay(Code code, unsigned percent) {
     keep = bound;
   }
   counters.add(Counter::kDecayedBins);
-  set_bound(code, bound);
-  if (bin.count() > keep) {
-    counters.add(Counter::kTrimmedBlocks, bin.count() - keep);
-    drop_oldest(code, bin.count() - keep, Way::kSpans);
+  shrink(code, bound, keep);
+}
+
+void ThreadCache::calm() {
+  const Rebuilding mark(*this);
+  for (unsigned index = 1; index < kCodeCount; ++index) {
+    const auto code = static_cast<Code>(index);
+    BinState& state = states[code];
+    if (state.room == 0) continue;
+    const unsigned bound = max_of(state.capacity / 2u, calm_bound(code));
+    if (!state.restless && bound < state.capacity) {
+      counters.add(Counter::kCalmedBins);
+      shrink(code, bound, bound);
+    }
+    state.restless = false;
   }
 }
 

@@ -104,9 +104,14 @@ struct BinState {
   std::uint16_t capacity;   // present bound, the late block counted: floor + capacity - 1 == end
   std::uint16_t room;       // slots of the array
   std::uint8_t idle_ticks;  // ticks in a row that found it unused
-  bool busy;                // had a slow event since the last tick
-  bool missed;              // malloc found it empty since the last tick
+  std::uint8_t spell;       // of the thread, in which `turns` were counted
+  std::uint8_t turns;       // from full to empty or back in that spell, kManyTurns at most
+  bool busy : 1;            // had a slow event since the last tick
+  bool missed : 1;          // malloc found it empty since the last tick
+  bool was_empty : 1;       // at its last slow event
+  bool restless : 1;        // had a spell of several turns since the last tick by the clock
 };
+static_assert(sizeof(BinState) == 16);
 
 struct ThreadCache : HitPath {
   BinState states[kCodeCount];
@@ -115,6 +120,8 @@ struct ThreadCache : HitPath {
   std::uint32_t clock_countdown = 0;  // slow events until the clock is read
   std::uint32_t summons_seen = 0;     // see policy/reclaim.h
   std::int64_t live_change = 0;       // bytes taken less given since policy last asked
+  std::uint8_t spell = 0;             // number of the short time in which turns are counted
+  std::uint64_t spell_began_ns = 0;   // by the clock
   std::uint64_t ticked_ns = 0;        // time of the last tick by the clock
   ThreadCache* next = nullptr;        // in the registry, or among the unused
   ThreadCache* previous = nullptr;
@@ -144,6 +151,10 @@ struct ThreadCache : HitPath {
   // Adapts the bounds to what happened since the last tick and lets idle blocks go.
   void tick();
 
+  // With each tick by the clock: halves the bounds of bins that may hold much and have not turned
+  // several times in a spell since the last one.
+  void calm();
+
   // Gives every block back.
   void flush_all();
 
@@ -171,6 +182,9 @@ struct ThreadCache : HitPath {
   void grow_bound(Code code, unsigned largest);
   void set_bound(Code code, unsigned capacity);
   void drop_oldest(Code code, unsigned count, Way way);
+  unsigned wanted_bound(Code code) const;
+  void count_turn(Code code, bool is_empty);
+  void shrink(Code code, unsigned bound, unsigned keep);
   bool is_idle(Code code, unsigned ticks);
   void decay(Code code, unsigned percent);
 };

@@ -21,6 +21,7 @@ namespace {
 
 constexpr std::uint32_t kEventsPerClockRead = 32;
 constexpr std::uint64_t kNsPerMs = 1'000'000;
+constexpr std::uint64_t kSpellNs = 10 * kNsPerMs;
 // Pages in use below this share of their recent peak lift the budget of a purge.
 constexpr std::size_t kBudgetFallPercent = 25;
 
@@ -74,11 +75,16 @@ void read_clock(ThreadCache* cache) {
   const ClockListener listener = clock_listener.load(std::memory_order_relaxed);
   if (listener != nullptr) listener(now_ns);
   large_heap.tend();
+  if (now_ns - cache->spell_began_ns > kSpellNs) {
+    cache->spell_began_ns = now_ns;
+    ++cache->spell;
+  }
   const std::uint64_t tick_ns = static_cast<std::uint64_t>(knob(Knob::kEpochMs)) * kNsPerMs;
   if (now_ns - cache->ticked_ns > tick_ns) {
     cache->ticked_ns = now_ns;
     cache->events = 0;
     cache->counters.add(Counter::kTickByClock);
+    cache->calm();
     tick(cache);
   }
   const std::uint64_t delay_ns = static_cast<std::uint64_t>(knob(Knob::kPurgeDelayMs)) * kNsPerMs;

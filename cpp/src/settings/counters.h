@@ -74,6 +74,7 @@ enum class Counter : unsigned {
   kTickByClock,
   kDecayedBins,
   kTrimmedBlocks,
+  kCalmedBins,
   kAllocFailed,
   kThreadsStarted,
   kInvalidFrees,

@@ -35,6 +35,11 @@ constexpr hz3_knob_info knob_table[kKnobCount] = {
      "a bin holds more than 127 blocks only while they are at most this many bytes: more saves "
      "trips to shared pools, less saves memory",
      "A3", nullptr, HZ3_KNOB_BYTES, 0, 0, 4 * kMi, 64 * kKi},
+    {"bin_calm_bytes", "HZ3_BIN_CALM_BYTES", "bytes",
+     "a bin holds more bytes than this, and more than 16 blocks, only while it is empty and full "
+     "in turn many times in 10 ms: more saves trips to shared pools, less saves memory where sizes "
+     "vary widely",
+     "A3", nullptr, HZ3_KNOB_BYTES, 0, 0, 64 * kMi, 128 * kKi},
     {"remote_batch", "HZ3_REMOTE_BATCH", "blocks",
      "blocks of another shard that a thread gathers before they leave it; 0 lets them leave with "
      "the batch they are in: more saves trips, less saves memory",

@@ -21,6 +21,7 @@ enum class Knob : unsigned {
   kBinBytes,
   kBinBlocks,
   kBinLongBytes,
+  kBinCalmBytes,
   kRemoteBatch,
   kRemoteRoute,
   kPagePacketK,
