@@ -22,7 +22,7 @@ echo "-- checked"
 checked=$CI_WORK/release/libhz3-checked.so
 programs=$CI_WORK/release/tests/native/programs
 runs=("model_random --profile mixed --threads 4 --ops 300000" "model_random --profile app --ops 200000"
-  "own_api check_heap" "thread_audits --route 2" "thread_churn --cycles 2000")
+  "own_api check_heap" "thread_audits --route 2" "thread_churn --cycles 4000")
 for run in "${runs[@]}"; do
   read -ra words <<<"$run"
   LD_PRELOAD=$checked "$programs/${words[0]}" "${words[@]:1}" || failed+=("checked: $run")

@@ -73,7 +73,7 @@ int main(int argc, char** argv) {
   const std::size_t limit = options.number("--limit-kib", 1024) << 10;
   CHECK(width <= 64);
   seed = options.seed();
-  const std::uint64_t warm_up = cycles / 5;
+  const std::uint64_t warm_up = cycles / 2;
   std::size_t warm = 0;
   for (std::uint64_t cycle = 0; cycle < cycles; cycle += width) {
     if (warm == 0 && cycle >= warm_up) warm = hz3test::resident_bytes();
