@@ -43,7 +43,7 @@ OWN_CASES = (
 
 @pytest.mark.parametrize(
     ("cycles", "width"),
-    [(20_000, 1), (100_000, 16), pytest.param(100_000, 4, marks=slow)],
+    [(32_000, 1), (160_000, 16), pytest.param(160_000, 4, marks=slow)],
 )
 def test_threads_come_and_go_without_a_trace(programs: Programs, cycles: int, width: int) -> None:
     programs.run(

@@ -60,17 +60,16 @@ class Rebuilding {
   std::atomic<bool>& mark_;
 };
 
-unsigned bound_within(Code code, std::size_t bytes) {
-  const std::size_t blocks = blocks_in(bytes, class_of_code(code));
-  return max_of(static_cast<unsigned>(min_of<std::size_t>(largest_bound(code), blocks)),
-                kSmallestBound);
+// So many bytes, or `least` blocks if that is more.
+unsigned bound_within(Code code, std::size_t bytes, unsigned least) {
+  const std::size_t blocks = max_of<std::size_t>(blocks_in(bytes, class_of_code(code)), least);
+  return static_cast<unsigned>(min_of<std::size_t>(largest_bound(code), blocks));
 }
 
 unsigned calm_bound(Code code) {
-  const unsigned within = bound_within(code, knob_size(Knob::kBinCalmBytes));
-  return max_of(within, min_of(kCalmBlocks, largest_bound(code)));
+  return bound_within(code, knob_size(Knob::kBinCalmBytes), kCalmBlocks);
 }
-unsigned sending_bound(Code code) { return bound_within(code, kSendingBytes); }
+unsigned sending_bound(Code code) { return bound_within(code, kSendingBytes, kSmallestBound); }
 
 }  // namespace
 
@@ -94,9 +93,10 @@ unsigned ThreadCache::wanted_bound(Code code) const {
   return states[code].turns == kManyTurns ? largest_bound(code) : calm_bound(code);
 }
 
-// With each slow event of a bin.
-void ThreadCache::count_turn(Code code, bool is_empty) {
+// With each slow event of a bin, which is empty or full then.
+void ThreadCache::note_trip(Code code, bool is_empty) {
   BinState& state = states[code];
+  state.busy = true;
   if (state.spell != spell) {
     state.spell = spell;
     state.turns = 0;
@@ -174,9 +174,8 @@ void* ThreadCache::refill(Code code) {
   Bin& bin = bins[code];
   BinState& state = states[code];
   counters.add(Counter::kBinMiss);
-  state.busy = true;
+  note_trip(code, true);
   // A first miss may be a start or a change of the mix; a second one shows demand.
-  count_turn(code, true);
   if (state.missed) grow_bound(code, wanted_bound(code));
   state.missed = true;
   const unsigned want = min_of((state.capacity + 1u) / 2, Magazine::kSlots);
@@ -211,9 +210,8 @@ void ThreadCache::flush(Code code) {
   Bin& bin = bins[code];
   BinState& state = states[code];
   counters.add(Counter::kBinOverflow);
-  state.busy = true;
+  note_trip(code, false);
   const unsigned before = state.capacity;
-  count_turn(code, false);
   grow_bound(code, state.missed ? wanted_bound(code) : sending_bound(code));
   if (!bin.is_full() && state.capacity > before) return;
   const unsigned have = bin.count();

@@ -94,7 +94,7 @@ struct HitPath {
 // Rooms of a bin's array: part of the cache itself, then sizes of their own.
 inline constexpr unsigned kCompactSlots = 7;
 inline constexpr unsigned kSeparateRooms[] = {15, 31, 63, 127, 255, 511};
-inline constexpr unsigned kMostSlots = 511;
+inline constexpr unsigned kMostSlots = kSeparateRooms[std::size(kSeparateRooms) - 1];
 // Bins with more blocks than this are long: see largest_bound().
 inline constexpr unsigned kOrdinarySlots = 127;
 
@@ -183,7 +183,7 @@ struct ThreadCache : HitPath {
   void set_bound(Code code, unsigned capacity);
   void drop_oldest(Code code, unsigned count, Way way);
   unsigned wanted_bound(Code code) const;
-  void count_turn(Code code, bool is_empty);
+  void note_trip(Code code, bool is_empty);
   void shrink(Code code, unsigned bound, unsigned keep);
   bool is_idle(Code code, unsigned ticks);
   void decay(Code code, unsigned percent);

@@ -110,6 +110,7 @@ constexpr std::array<SizeClass, kClassCount> make_classes() {
 }  // namespace detail
 
 inline constexpr std::array<SizeClass, kClassCount> kClasses = detail::make_classes();
+
 // How many blocks of a class fit into `bytes` < 2^31, without a division; one too many at most,
 // where the rest is a few bytes short of a block.
 constexpr std::size_t blocks_in(std::size_t bytes, unsigned class_index) {

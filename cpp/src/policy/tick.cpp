@@ -21,6 +21,7 @@ namespace {
 
 constexpr std::uint32_t kEventsPerClockRead = 32;
 constexpr std::uint64_t kNsPerMs = 1'000'000;
+// The time in which turns of bins are counted, see cache/thread_cache.cpp.
 constexpr std::uint64_t kSpellNs = 10 * kNsPerMs;
 // Pages in use below this share of their recent peak lift the budget of a purge.
 constexpr std::size_t kBudgetFallPercent = 25;

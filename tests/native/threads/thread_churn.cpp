@@ -68,7 +68,7 @@ void run_wave(std::uint64_t first, unsigned width) {
 
 int main(int argc, char** argv) {
   const hz3test::Options options(argc, argv);
-  const std::uint64_t cycles = options.number("--cycles", 5000);
+  const std::uint64_t cycles = options.number("--cycles", 8000);
   const auto width = static_cast<unsigned>(options.number("--width", 4));
   const std::size_t limit = options.number("--limit-kib", 1024) << 10;
   CHECK(width <= 64);

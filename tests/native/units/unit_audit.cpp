@@ -13,15 +13,15 @@
 #include "support/check.hpp"
 #include "support/process.hpp"
 #include "support/random.hpp"
+#include "units/own_cache.hpp"
 
 namespace {
 
 using namespace hz3;
+using hz3test::cache;
 
 constexpr std::size_t kSize = 100;
 constexpr unsigned kBlocks = 300;
-
-ThreadCache& cache() { return static_cast<ThreadCache&>(*current_cache); }
 
 // Half of them free: some in the bin, some in their spans.
 void** busy_heap() {

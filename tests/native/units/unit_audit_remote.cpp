@@ -12,10 +12,12 @@
 #include "span/shard.h"
 #include "span/span.h"
 #include "support/check.hpp"
+#include "units/own_cache.hpp"
 
 namespace {
 
 using namespace hz3;
+using hz3test::cache;
 
 constexpr std::size_t kSize = 5000;
 constexpr unsigned kBlocks = 40;
@@ -23,7 +25,6 @@ constexpr unsigned kNoLimit = 1u << 30;
 
 CounterBlock counters;
 
-ThreadCache& cache() { return static_cast<ThreadCache&>(*current_cache); }
 Span& span_of(const void* block) { return *arena.spans[arena.page_of(block)]; }
 unsigned index_of(const void* block) { return span_of(block).index_of(block); }
 Pending& marks_of(const void* block) { return *pending_of(&span_of(block)); }

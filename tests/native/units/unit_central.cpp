@@ -7,6 +7,7 @@
 #include "support/process.hpp"
 #include "support/random.hpp"
 #include "units/central_blocks.hpp"
+#include "units/counter_value.hpp"
 #include "units/fake_os.hpp"
 
 namespace {
@@ -138,11 +139,7 @@ TEST(blocks_of_other_shards_are_handed_back) {
   CHECK_EQ(other.put(mixed, 10), 0U);
 }
 
-std::uint64_t reports() {
-  std::uint64_t totals[kCounterCount] = {};
-  shared_counters.add_to(totals, kCounterCount);
-  return totals[static_cast<std::size_t>(Counter::kInvalidFrees)];
-}
+std::uint64_t reports() { return hz3test::value_of(shared_counters, Counter::kInvalidFrees); }
 
 TEST(bad_blocks_are_reported_and_left_alone) {
   boot();

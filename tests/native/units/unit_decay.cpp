@@ -8,28 +8,20 @@
 #include "settings/knobs.h"
 #include "support/check.hpp"
 #include "units/fake_os.hpp"
+#include "units/own_cache.hpp"
 
 namespace {
 
 using namespace hz3;
+using hz3test::cache;
 using hz3test::fake_os;
+using hz3test::own_count;
 
 constexpr std::size_t kSize = 512;
 
 void set(const char* name, std::int64_t value) { CHECK_EQ(hz3_knob_set(name, value), HZ3_OK); }
 
-ThreadCache& cache() {
-  CHECK(current_cache != &empty_cache);
-  return static_cast<ThreadCache&>(*current_cache);
-}
-
 Code code() { return code_of(class_of_size(kSize), cache().user.shard); }
-
-std::uint64_t counter(Counter which) {
-  std::uint64_t totals[kCounterCount] = {};
-  cache().counters.add_to(totals, kCounterCount);
-  return totals[static_cast<std::size_t>(which)];
-}
 
 // A bin at its largest bound, full of free blocks, and one tick behind it.
 void fill_bin() {
@@ -52,8 +44,8 @@ TEST(an_idle_bin_halves_after_two_ticks) {
   cache().tick();
   CHECK_EQ(bound(), before / 2);
   CHECK(cache().bins[code()].count() <= before / 2);
-  CHECK(counter(Counter::kDecayedBins) >= 1);
-  CHECK(counter(Counter::kTrimmedBlocks) >= 1);
+  CHECK(own_count(Counter::kDecayedBins) >= 1);
+  CHECK(own_count(Counter::kTrimmedBlocks) >= 1);
 }
 
 TEST(decay_percent_says_how_much) {
@@ -77,10 +69,10 @@ TEST(nothing_decays_when_it_is_off) {
   set("decay_percent", 0);
   fill_bin();
   const unsigned before = bound();
-  const std::uint64_t decayed = counter(Counter::kDecayedBins);
+  const std::uint64_t decayed = own_count(Counter::kDecayedBins);
   for (int tick = 0; tick < 10; ++tick) cache().tick();
   CHECK_EQ(bound(), before);
-  CHECK_EQ(counter(Counter::kDecayedBins), decayed);
+  CHECK_EQ(own_count(Counter::kDecayedBins), decayed);
 }
 
 TEST(idle_ticks_put_it_off) {
@@ -107,9 +99,9 @@ TEST(use_starts_the_count_again) {
 TEST(events_cause_ticks) {
   hz3_free(hz3_malloc(kSize));
   set("epoch_events", 100);
-  const std::uint64_t before = counter(Counter::kTickByEvents);
+  const std::uint64_t before = own_count(Counter::kTickByEvents);
   for (int event = 0; event < 1000; ++event) on_slow_event(&cache());
-  CHECK_EQ(counter(Counter::kTickByEvents), before + 10);
+  CHECK_EQ(own_count(Counter::kTickByEvents), before + 10);
 }
 
 TEST(the_clock_causes_ticks_after_epoch_ms) {
@@ -117,13 +109,13 @@ TEST(the_clock_causes_ticks_after_epoch_ms) {
   set("epoch_events", 1'000'000);
   set("epoch_ms", 500);
   for (int event = 0; event < 64; ++event) on_slow_event(&cache());
-  const std::uint64_t before = counter(Counter::kTickByClock);
+  const std::uint64_t before = own_count(Counter::kTickByClock);
   fake_os.clock_ns += 400'000'000;
   for (int event = 0; event < 64; ++event) on_slow_event(&cache());
-  CHECK_EQ(counter(Counter::kTickByClock), before);
+  CHECK_EQ(own_count(Counter::kTickByClock), before);
   set("epoch_ms", 300);
   for (int event = 0; event < 64; ++event) on_slow_event(&cache());
-  CHECK_EQ(counter(Counter::kTickByClock), before + 1);
+  CHECK_EQ(own_count(Counter::kTickByClock), before + 1);
 }
 
 // Frees a lot without any event afterwards that could purge it: only the events of the collapse
@@ -149,7 +141,7 @@ constexpr std::uint64_t kShortNs = 300'000'000;
 TEST(a_collapse_purges_at_once) {
   collapse(kLongNs);
   CHECK(fake_os.purged_bytes >= std::size_t{25} << 20);
-  CHECK(counter(Counter::kPurgeCollapses) >= 1);
+  CHECK(own_count(Counter::kPurgeCollapses) >= 1);
 }
 
 TEST(a_short_burst_is_no_collapse) {

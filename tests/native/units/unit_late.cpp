@@ -7,19 +7,16 @@
 #include "hz3/hz3.h"
 #include "span/shard.h"
 #include "support/check.hpp"
+#include "units/own_cache.hpp"
 
 namespace {
 
 using namespace hz3;
+using hz3test::cache;
 
 constexpr std::size_t kSize = 320;
 constexpr std::size_t kOtherSize = 640;
 constexpr std::size_t kWideSize = 12 * 1024;
-
-ThreadCache& cache() {
-  CHECK(current_cache != &empty_cache);
-  return static_cast<ThreadCache&>(*current_cache);
-}
 
 Bin& bin_of(std::size_t size) {
   return cache().bins[code_of(class_of_size(size), cache().user.shard)];

@@ -13,6 +13,7 @@
 #include "support/process.hpp"
 #include "support/random.hpp"
 #include "units/central_blocks.hpp"
+#include "units/counter_value.hpp"
 #include "units/fake_os.hpp"
 
 namespace {
@@ -21,6 +22,7 @@ using namespace hz3;
 using hz3test::fake_os;
 using hz3test::OsCall;
 using hz3test::Random;
+using hz3test::value_of;
 
 constexpr std::size_t kArenaBytes = std::size_t{256} << 20;
 constexpr unsigned kShard = 2;
@@ -46,12 +48,6 @@ bool push(unsigned class_index, void** blocks, unsigned count, unsigned limit = 
 }
 
 void collect(unsigned class_index) { page_queue.collect(kShard, class_index, &central()); }
-
-std::uint64_t value_of(const CounterBlock& block, Counter which) {
-  std::uint64_t totals[kCounterCount] = {};
-  block.add_to(totals, kCounterCount);
-  return totals[static_cast<std::size_t>(which)];
-}
 
 std::uint64_t reports() { return value_of(shared_counters, Counter::kInvalidFrees); }
 

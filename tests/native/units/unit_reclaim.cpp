@@ -18,10 +18,12 @@
 #include "support/check.hpp"
 #include "support/process.hpp"
 #include "units/fake_os.hpp"
+#include "units/own_cache.hpp"
 
 namespace {
 
 using namespace hz3;
+using hz3test::cache;
 using hz3test::fake_os;
 using hz3test::OsCall;
 
@@ -48,8 +50,6 @@ void boot_small() {
   hz3_free(hz3_malloc(1));
   CHECK_EQ(arena.bytes, kArenaBytes);
 }
-
-ThreadCache& cache() { return static_cast<ThreadCache&>(*current_cache); }
 
 void refuse_more_memory() {
   for (const OsCall call : {OsCall::kReserve, OsCall::kMap, OsCall::kCommit}) fake_os.refuse(call);

@@ -3,10 +3,13 @@
 #include "hz3/hz3.h"
 #include "settings/knobs.h"
 #include "support/check.hpp"
+#include "units/own_cache.hpp"
 
 namespace {
 
 using namespace hz3;
+using hz3test::cache;
+using hz3test::own_count;
 
 constexpr std::size_t kSize = 4096;
 constexpr unsigned kCalm = 32;      // blocks in bin_calm_bytes
@@ -14,15 +17,8 @@ constexpr unsigned kLargest = 127;  // in bin_bytes, and in a bin that is not lo
 constexpr unsigned kMany = 400;
 void* blocks[kMany];
 
-ThreadCache& cache() { return static_cast<ThreadCache&>(*current_cache); }
 Code code() { return code_of(class_of_size(kSize), cache().user.shard); }
 unsigned bound() { return cache().states[code()].capacity; }
-
-std::uint64_t counter(Counter which) {
-  std::uint64_t totals[kCounterCount] = {};
-  cache().counters.add_to(totals, kCounterCount);
-  return totals[static_cast<std::size_t>(which)];
-}
 
 void boot() {
   CHECK_EQ(hz3_knob_set("epoch_events", 1'000'000), int{HZ3_OK});  // no tick of its own
@@ -78,17 +74,17 @@ TEST(without_turns_it_comes_down_to_calm) {
   CHECK_EQ(bound(), kLargest);
   ++cache().spell;
   take_and_free(kMany);  // two turns and a full bin
-  const std::uint64_t trimmed = counter(Counter::kTrimmedBlocks);
-  const std::uint64_t calmed = counter(Counter::kCalmedBins);
+  const std::uint64_t trimmed = own_count(Counter::kTrimmedBlocks);
+  const std::uint64_t calmed = own_count(Counter::kCalmedBins);
   cache().calm();
   CHECK_EQ(bound(), kLargest / 2);
   CHECK(cache().bins[code()].count() <= kLargest / 2);
-  CHECK(counter(Counter::kTrimmedBlocks) > trimmed);
+  CHECK(own_count(Counter::kTrimmedBlocks) > trimmed);
   cache().calm();
   CHECK_EQ(bound(), kCalm);
   cache().calm();
   CHECK_EQ(bound(), kCalm);
-  CHECK_EQ(counter(Counter::kCalmedBins), calmed + 2);
+  CHECK_EQ(own_count(Counter::kCalmedBins), calmed + 2);
 }
 
 unsigned bound_without_turns(std::size_t size) {
